@@ -1,0 +1,80 @@
+"""What every test shares: a tiny model, a private napari configuration, and the soak length."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's napari settings and model cache out of the tests, and the tests out of them."""
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_CONFIG", str(folder / "napari.yaml"))
+        patch.setenv("HF_HOME", str(folder / "hub"))
+        patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a SAM of random weights: image size 64, patch 8, 2 layers."""
+    import torch
+
+    from samari.sam import SamConfig, SamModel
+    from samari.sam.weights import save_model
+
+    config = SamConfig.from_dict(
+        {
+            "vision_config": {
+                "image_size": 64,
+                "patch_size": 8,
+                "hidden_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "mlp_dim": 64,
+                "window_size": 4,
+                "global_attn_indexes": [1],
+                "output_channels": 32,
+                "num_pos_feats": 16,
+            },
+            "prompt_encoder_config": {
+                "hidden_size": 32,
+                "image_size": 64,
+                "patch_size": 8,
+                "image_embedding_size": 8,
+                "mask_input_channels": 4,
+            },
+            "mask_decoder_config": {
+                "hidden_size": 32,
+                "mlp_dim": 64,
+                "num_attention_heads": 2,
+                "num_hidden_layers": 2,
+                "iou_head_hidden_dim": 32,
+            },
+        }
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_model(SamModel(config).eval(), folder)
+    # As the bundled model: encoded un-padded and never enlarged.
+    file = folder / "config.json"
+    entries = json.loads(file.read_text(encoding="utf-8"))
+    entries["samari"] = {"pad": False, "upscale": False}
+    file.write_text(json.dumps(entries), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def soak() -> bool:
+    """Tell whether the long versions of the tests were asked for (``make soak``)."""
+    return os.environ.get("SAMARI_SOAK", "") == "1"
