@@ -1,0 +1,282 @@
+"""The whole network: an image and prompts in, masks and scores out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from samari.sam.mask_decoder import SamMaskDecoder
+from samari.sam.outputs import SamImageSegmentationOutput
+from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
+from samari.sam.vision_encoder import SamVisionEncoder
+
+if TYPE_CHECKING:
+    from samari.sam.config import SamConfig
+
+#: What `SamProcessor` returns beside the inputs of the network, for post-processing.
+_PROCESSOR_KEYS = frozenset({"original_sizes", "reshaped_input_sizes", "labels"})
+
+
+class SamModel(nn.Module):
+    """Segment Anything: encoder, prompt encoder and mask decoder.
+
+    State-dict keys and shapes are those of the published ``safetensors`` files. A new model has
+    torch's default initialisation in the decoder and the prompt encoder, and truncated normal
+    weights (0.02) with zero relative positions in the encoder.
+
+    Parameters
+    ----------
+    config : SamConfig
+        Sizes of all three parts.
+
+    Raises
+    ------
+    ValueError
+        If the widths of the three parts do not fit together.
+    """
+
+    def __init__(self, config: SamConfig) -> None:
+        super().__init__()
+        _check_widths(config)
+        self.config = config
+        self.shared_image_embedding = SamPositionalEmbedding(config.vision_config)
+        self.vision_encoder = SamVisionEncoder(config.vision_config)
+        self.prompt_encoder = SamPromptEncoder(
+            config.prompt_encoder_config, self.shared_image_embedding
+        )
+        self.mask_decoder = SamMaskDecoder(config.mask_decoder_config)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.shared_image_embedding.positional_embedding.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating point type of the weights."""
+        return self.mask_decoder.iou_token.weight.dtype
+
+    def get_image_embeddings(
+        self,
+        pixel_values: torch.Tensor,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> torch.Tensor:
+        """Encode (B, 3, H, W) normalised pixels as a (B, C, h, w) image embedding.
+
+        The other arguments are those of the reference, which returns the embedding whatever they
+        are; use `vision_encoder` for hidden states and attentions.
+        """
+        embedding = self.vision_encoder(pixel_values).last_hidden_state
+        assert isinstance(embedding, torch.Tensor)
+        return embedding
+
+    def get_prompt_embeddings(
+        self,
+        input_points: torch.Tensor | None = None,
+        input_labels: torch.Tensor | None = None,
+        input_boxes: torch.Tensor | None = None,
+        input_masks: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return sparse (B, N, tokens, C) and dense (B, C, h, w) embeddings of prompts.
+
+        See `SamPromptEncoder.forward`. As in the reference the sparse embedding of no points and no
+        boxes is one token of zeros.
+        """
+        sparse, dense = self.prompt_encoder(input_points, input_labels, input_boxes, input_masks)
+        if sparse is None:
+            sparse = dense.new_zeros(len(dense), 1, 1, dense.shape[1])
+        return sparse, dense.expand(max(len(sparse), len(dense)), -1, -1, -1)
+
+    def get_image_wide_positional_embeddings(
+        self, grid: tuple[int, int] | None = None, offset: tuple[int, int] = (0, 0)
+    ) -> torch.Tensor:
+        """Return the (1, C, h, w) position code of every token of the image.
+
+        Parameters
+        ----------
+        grid : (int, int), optional
+            Rows and columns h, w; the full frame where not given.
+        offset : (int, int)
+            Row and column, in tokens, of the grid within the full frame.
+        """
+        size = self.config.prompt_encoder_config.image_embedding_size
+        grid = (size, size) if grid is None else grid
+        if any(not 0 <= o <= size - n for o, n in zip(offset, grid, strict=True)):
+            raise ValueError(
+                f"a grid of {tuple(grid)} tokens at offset {tuple(offset)} leaves the frame of "
+                f"{(size, size)} tokens"
+            )
+        rows, columns = (
+            (torch.arange(n, device=self.device, dtype=torch.float32) + (o + 0.5)) / size
+            for n, o in zip(grid, offset, strict=True)
+        )
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        code: torch.Tensor = self.shared_image_embedding(torch.stack([x, y], dim=-1))
+        return code.permute(2, 0, 1).unsqueeze(0)
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        input_points: torch.Tensor | None = None,
+        input_labels: torch.Tensor | None = None,
+        input_boxes: torch.Tensor | None = None,
+        input_masks: torch.Tensor | None = None,
+        image_embeddings: torch.Tensor | None = None,
+        multimask_output: bool = True,
+        attention_similarity: torch.Tensor | None = None,
+        target_embedding: torch.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        grid_offset: tuple[int, int] = (0, 0),
+        **kwargs: Any,
+    ) -> SamImageSegmentationOutput | tuple[Any, ...]:
+        """Predict masks for N prompts on each of B images.
+
+        Parameters
+        ----------
+        pixel_values : (B, 3, H, W) tensor
+            Normalised pixels; H and W are multiples of the patch size, at most the image size.
+        input_points : (B, N, K, 2) tensor, optional
+            Points as (x, y) in pixels of the frame.
+        input_labels : (B, N, K) tensor, optional
+            1 in the object, 0 not in it, -1 no point, -10 padding. Where not given: all 1.
+        input_boxes : (B, N, 4) tensor, optional
+            Boxes as (x0, y0, x1, y1) in pixels of the frame.
+        input_masks : (B, 1, 4 h, 4 w) or (B, N, 4 h, 4 w) tensor, optional
+            Mask logits at a quarter of the pixels, for all prompts or for each one.
+        image_embeddings : (B, C, h, w) tensor
+            In place of `pixel_values`: what `get_image_embeddings` returned.
+        multimask_output : bool
+            Three masks for each prompt, or one.
+        attention_similarity, target_embedding : tensor, optional
+            PerSAM's guidance; see `SamMaskDecoder.forward`.
+        output_attentions, output_hidden_states : bool, optional
+            Whether to return them; where None, what the configuration says (False by default).
+        return_dict : bool, optional
+            False for a plain tuple of the fields.
+        grid_offset : (int, int)
+            Row and column, in tokens, of the image within the full frame. Coordinates of prompts
+            are always those of the full frame.
+        **kwargs
+            What else `SamProcessor` returns is accepted and not used.
+
+        Raises
+        ------
+        ValueError
+            If ranks, batch sizes or grids do not fit together; the message names the shapes.
+        TypeError
+            If an argument is unknown.
+        """
+        unknown = kwargs.keys() - _PROCESSOR_KEYS
+        if unknown:
+            raise TypeError(f"SamModel.forward has no argument {sorted(unknown)[0]!r}")
+        want_attentions = self._setting("output_attentions", output_attentions, False)
+        want_hidden = self._setting("output_hidden_states", output_hidden_states, False)
+        hidden_states = attentions = None
+        if (pixel_values is None) == (image_embeddings is None):
+            raise ValueError("give either pixel_values or image_embeddings, and not both")
+        image = pixel_values if pixel_values is not None else image_embeddings
+        _check_prompts(image, input_points, input_labels, input_boxes, input_masks)
+        if pixel_values is not None:
+            encoded = self.vision_encoder(
+                pixel_values, want_attentions, want_hidden, grid_offset=grid_offset
+            )
+            image_embeddings = encoded.last_hidden_state
+            hidden_states, attentions = encoded.hidden_states, encoded.attentions
+        assert image_embeddings is not None
+        grid = (image_embeddings.shape[2], image_embeddings.shape[3])
+        if input_masks is not None and tuple(input_masks.shape[2:]) != (4 * grid[0], 4 * grid[1]):
+            raise ValueError(
+                f"input_masks must be logits of {(4 * grid[0], 4 * grid[1])} pixels (four a side "
+                f"for each token of the image), got shape {tuple(input_masks.shape)}"
+            )
+        if input_points is not None and input_labels is None:
+            input_labels = torch.ones_like(input_points[..., 0], dtype=torch.int64)
+        sparse, dense = self.prompt_encoder(
+            input_points, input_labels, input_boxes, input_masks, grid
+        )
+        masks, scores, updates = self.mask_decoder(
+            image_embeddings,
+            self.get_image_wide_positional_embeddings(grid, grid_offset),
+            sparse,
+            dense,
+            multimask_output,
+            attention_similarity,
+            target_embedding,
+        )
+        output = SamImageSegmentationOutput(
+            iou_scores=scores,
+            pred_masks=masks,
+            vision_hidden_states=hidden_states,
+            vision_attentions=attentions,
+            mask_decoder_attentions=updates if want_attentions else None,
+        )
+        as_dict = self._setting("use_return_dict", return_dict, True)
+        return output if as_dict else output.to_tuple()
+
+    def _setting(self, key: str, given: bool | None, default: bool) -> bool:
+        """Return an argument, or what the configuration's file says where it was not given."""
+        return bool(self.config.extra.get(key, default)) if given is None else given
+
+
+def _check_widths(config: SamConfig) -> None:
+    vision, prompt = config.vision_config, config.prompt_encoder_config
+    widths = {
+        "vision_config.output_channels": vision.output_channels,
+        "2 * vision_config.num_pos_feats": 2 * vision.num_pos_feats,
+        "prompt_encoder_config.hidden_size": prompt.hidden_size,
+        "mask_decoder_config.hidden_size": config.mask_decoder_config.hidden_size,
+    }
+    if len(set(widths.values())) > 1:
+        raise ValueError(f"these must be equal, got {widths}")
+    if (vision.image_size, vision.patch_size) != (prompt.image_size, prompt.patch_size):
+        raise ValueError(
+            f"vision_config and prompt_encoder_config differ in image_size or patch_size: "
+            f"{(vision.image_size, vision.patch_size)} and {(prompt.image_size, prompt.patch_size)}"
+        )
+
+
+def _check_prompts(
+    image: torch.Tensor | None,
+    points: torch.Tensor | None,
+    labels: torch.Tensor | None,
+    boxes: torch.Tensor | None,
+    masks: torch.Tensor | None,
+) -> None:
+    """Raise a ValueError that names the shapes where ranks or batch sizes do not fit."""
+    if image is None or image.ndim != 4:
+        shape = None if image is None else tuple(image.shape)
+        raise ValueError(f"the image must be (batch, channels, height, width), got {shape}")
+    named = {"input_points": points, "input_boxes": boxes, "input_masks": masks}
+    layout = {
+        "input_points": "(batch, prompts, points, 2)",
+        "input_boxes": "(batch, prompts, 4)",
+        "input_masks": "(batch, 1 or prompts, height, width)",
+    }
+    rank = {"input_points": (4, 2), "input_boxes": (3, 4), "input_masks": (4, None)}
+    prompts = 1
+    for name, value in named.items():
+        if value is None:
+            continue
+        shape, (ndim, last) = tuple(value.shape), rank[name]
+        if len(shape) != ndim or (last is not None and shape[-1] != last):
+            raise ValueError(f"{name} must be {layout[name]}, got shape {shape}")
+        if shape[0] != image.shape[0]:
+            raise ValueError(f"{name} of shape {shape} for a batch of {image.shape[0]} images")
+        if name == "input_points" or points is None and name == "input_boxes":
+            prompts = shape[1]
+        elif shape[1] != prompts and not (name == "input_masks" and shape[1] == 1):
+            raise ValueError(f"{name} of shape {shape} for {prompts} prompts an image")
+    if labels is not None:
+        if points is None:
+            raise ValueError(f"input_labels of shape {tuple(labels.shape)} without input_points")
+        if labels.shape != points.shape[:3]:
+            raise ValueError(
+                f"input_labels of shape {tuple(labels.shape)} for input_points of shape "
+                f"{tuple(points.shape)}"
+            )
