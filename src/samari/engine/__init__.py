@@ -1,0 +1,1 @@
+"""The annotator's concepts, without Qt and without napari."""
