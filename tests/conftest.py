@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+_FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,6 +77,29 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def soak() -> bool:
-    """Tell whether the long versions of the tests were asked for (``make soak``)."""
-    return os.environ.get("SAMARI_SOAK", "") == "1"
+def soak() -> Callable[[int, int], int]:
+    """Choose a length: ``soak(short, full)`` is ``short``, or ``full`` under ``make soak``."""
+    long = os.environ.get("SAMARI_SOAK", "") == "1"
+    return lambda short, full: full if long else short
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str, float, str], None]:
+    """Report a measured figure, ``figure("further click", 0.04, "s")``, at the end of the run."""
+
+    def report(name: str, value: float, unit: str = "") -> None:
+        line = f"{request.node.nodeid}: {name} = {value:.4g} {unit}".rstrip()
+        request.config.stash.setdefault(_FIGURES, []).append(line)
+
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the figures that tests reported."""
+    lines = config.stash.get(_FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)

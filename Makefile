@@ -1,0 +1,32 @@
+# make demo   napari with a real image: objects prompted, accepted and saved as a label TIFF
+# make test   everything that must hold before a change goes in: lint, types, manifest, tests
+# make soak   the same tests at full length, with their figures
+# Each prepares the machine by itself (scripts/bootstrap.sh).
+
+VENV ?= .venv
+PYTHON_IN_VENV := $(VENV)/bin/python
+PYTEST_ARGS ?=
+# A virtual screen of known size, so that the tests see the same window everywhere.
+SCREEN := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
+
+.PHONY: setup demo test soak lint clean
+
+setup:
+	@scripts/bootstrap.sh $(VENV)
+
+demo: setup
+	@$(VENV)/bin/samari demo
+
+lint: setup
+	$(PYTHON_IN_VENV) -m ruff check .
+	$(PYTHON_IN_VENV) -m mypy
+	$(VENV)/bin/npe2 validate --imports samari
+
+test: lint
+	$(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+
+soak: setup
+	SAMARI_SOAK=1 $(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
