@@ -17,7 +17,7 @@ _FIGURES = pytest.StashKey[list[str]]()
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the user's napari settings and model cache out of the tests, and the tests out of them."""
+    """Keep the user's napari settings and model cache out of the tests, and the reverse."""
     folder = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAPARI_CONFIG", str(folder / "napari.yaml"))
