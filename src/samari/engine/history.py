@@ -1,0 +1,130 @@
+"""One line of actions that can be taken back and done again, at any depth."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Action(Protocol):
+    """Something that was done."""
+
+    def undo(self) -> None:
+        """Bring back the state before the action."""
+
+    def redo(self) -> None:
+        """Bring back the state after the action."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opaque:
+    """An action of somebody else, known only by its two callables: a stroke of napari's brush.
+
+    Attributes
+    ----------
+    take_back, do_again : callable
+        Called without arguments by `undo` and `redo`.
+    """
+
+    take_back: Callable[[], object]
+    do_again: Callable[[], object]
+
+    def undo(self) -> None:
+        """Let the owner take the action back."""
+        self.take_back()
+
+    def redo(self) -> None:
+        """Let the owner do the action again."""
+        self.do_again()
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Several actions that are undone and redone as one."""
+
+    actions: tuple[Action, ...]
+
+    def undo(self) -> None:
+        """Undo all of them, the last one first."""
+        for action in reversed(self.actions):
+            action.undo()
+
+    def redo(self) -> None:
+        """Redo all of them, the first one first."""
+        for action in self.actions:
+            action.redo()
+
+
+class History:
+    """What was done, in order, without a limit of depth.
+
+    An action is pushed after it was done. Pushing forgets what had been undone. An action whose
+    `undo` or `redo` raises stays where it was, so that the error hides nothing.
+    """
+
+    def __init__(self) -> None:
+        self._done: list[Action] = []
+        self._undone: list[Action] = []
+        self._groups: list[list[Action]] = []
+
+    def push(self, action: Action) -> None:
+        """Add an action that was just done."""
+        if self._groups:
+            self._groups[-1].append(action)
+            return
+        self._done.append(action)
+        self._undone.clear()
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """Make everything that is pushed inside the `with` block one action.
+
+        If the block raises, what it had done is undone.
+        """
+        members: list[Action] = []
+        self._groups.append(members)
+        try:
+            yield
+        except BaseException:
+            self._groups.pop()
+            Group(tuple(members)).undo()
+            raise
+        self._groups.pop()
+        if members:
+            self.push(members[0] if len(members) == 1 else Group(tuple(members)))
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to take back."""
+        return bool(self._done) and not self._groups
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to do again."""
+        return bool(self._undone) and not self._groups
+
+    def undo(self) -> Action | None:
+        """Take back the newest action and return it; None if there is none."""
+        if not self.can_undo:
+            return None
+        action = self._done[-1]
+        action.undo()
+        self._undone.append(self._done.pop())
+        return action
+
+    def redo(self) -> Action | None:
+        """Do the action again that was undone last and return it; None if there is none."""
+        if not self.can_redo:
+            return None
+        action = self._undone[-1]
+        action.redo()
+        self._done.append(self._undone.pop())
+        return action
+
+    def __len__(self) -> int:
+        """Number of actions that can be undone."""
+        return len(self._done)

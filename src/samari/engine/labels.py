@@ -1,0 +1,359 @@
+"""The only writer of label arrays: background becomes an object, and nothing else changes."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samari.errors import InputError, LabelsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Index = Sequence[int | slice]
+"""Where in a label array: integers and slices, one an axis, missing ones at the end are whole."""
+
+Box = tuple[slice, ...]
+"""A slice with explicit, non-negative bounds for every axis of a label array."""
+
+_SCAN_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, eq=False)
+class LabelEdit:
+    """One write into a label array, which can be taken back and done again.
+
+    It holds one bit a pixel of its bounding box, and the former values of the changed pixels only
+    where they differ among themselves; so a long history stays small.
+
+    Pixels that somebody else changed after this write are left alone by `undo` and `redo`.
+
+    Attributes
+    ----------
+    label : int
+        What was written; 0 if pixels were erased.
+    slices : tuple of int or slice
+        Where, as it was given, shrunk to the changed pixels.
+    count : int
+        Number of changed pixels.
+    """
+
+    store: LabelStore
+    label: int
+    slices: tuple[int | slice, ...]
+    shape: tuple[int, ...]
+    count: int
+    changed: bytes
+    former: int | NDArray[Any]
+
+    @property
+    def bbox(self) -> Box:
+        """The changed region as one slice for every axis of the label array."""
+        return as_box(self.slices, self.store.array.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the edit holds."""
+        held = self.former.nbytes if isinstance(self.former, np.ndarray) else 0
+        return len(self.changed) + held
+
+    def undo(self) -> None:
+        """Give the changed pixels their former values."""
+        self._apply(forward=False)
+
+    def redo(self) -> None:
+        """Write the label again."""
+        self._apply(forward=True)
+
+    def _apply(self, *, forward: bool) -> None:
+        if not self.count:
+            return
+        size = int(np.prod(self.shape, dtype=np.int64))
+        bits = np.unpackbits(np.frombuffer(self.changed, np.uint8), count=size)
+        changed = bits.view(bool).reshape(self.shape)
+        block = self.store.read(self.slices)
+        present = block[changed]
+        if forward:
+            block[changed] = np.where(present == self.former, self.label, present)
+        else:
+            block[changed] = np.where(present == self.label, self.former, present)
+        self.store.array[self.slices] = block
+
+
+class LabelStore:
+    """A label array and the rules for writing into it.
+
+    Traps 22, 23, 24 and 25: only background pixels (or those of labels that the caller names)
+    change; the dtype grows when an id would not fit, or the refusal says what to do; arrays that
+    cannot be written are refused at once; a write touches its bounding box and nothing more.
+
+    Parameters
+    ----------
+    array : array of int
+        In memory (numpy), mapped (numpy.memmap) or chunked on disk (zarr, h5py). Written in
+        place. A numpy array in memory is replaced by a wider copy when an id outgrows its dtype;
+        read `array` again after a write.
+
+    Raises
+    ------
+    LabelsError
+        If the array is lazy (dask), read-only, or does not hold integers.
+    """
+
+    def __init__(self, array: Any) -> None:
+        refuse_unwritable(array)
+        self.array = array
+        self.highest = self.scan_highest()
+
+    def next_label(self) -> int:
+        """Return the first id above every id that is, or was, in use; the first is 1."""
+        return self.highest + 1
+
+    def read(self, slices: Index) -> NDArray[Any]:
+        """Return a copy of a part of the array."""
+        return np.array(self.array[tuple(slices)])
+
+    def write(
+        self, slices: Index, mask: NDArray[np.bool_], label: int, replace: Sequence[int] = ()
+    ) -> LabelEdit:
+        """Give the free pixels of a mask a label.
+
+        Parameters
+        ----------
+        slices : sequence of int or slice
+            The part of the array that `mask` lies on.
+        mask : ndarray of bool
+            Same shape as ``array[slices]``.
+        label : int
+            1 or more; or 0, which erases pixels of the labels in `replace`.
+        replace : sequence of int
+            Labels whose pixels count as free, besides the background.
+
+        Returns
+        -------
+        LabelEdit
+            Its `count` is 0 if no pixel of the mask was free.
+
+        Raises
+        ------
+        LabelsError
+            If `label` does not fit the dtype and the array cannot grow.
+        InputError
+            If the shape of the mask is not that of the part, or `label` is negative.
+        """
+        mask = np.asarray(mask, dtype=bool)
+        box = as_box(slices, self.array.shape)
+        shape = tuple(
+            extent.stop - extent.start
+            for extent, where in zip(box, _padded(slices, len(box)), strict=True)
+            if isinstance(where, slice)
+        )
+        if mask.shape != shape:
+            raise InputError(
+                f"a mask of shape {mask.shape} cannot be written to a part of shape {shape} of "
+                f"the labels; give both the same shape"
+            )
+        if label < 0:
+            raise InputError(f"label {label} is negative; objects have ids from 1")
+        tight = _shrink(_padded(slices, len(box)), box, mask)
+        if tight is None:
+            return LabelEdit(self, label, tuple(slices), (0,) * mask.ndim, 0, b"", 0)
+        where, within = tight
+        self._make_room(label)
+        block = self.read(where)
+        free = (block == 0) | np.isin(block, list(replace)) if replace else block == 0
+        changed = mask[within] & free & (block != label)
+        former = block[changed]
+        if former.size:
+            block[changed] = label
+            self.array[where] = block
+        self.highest = max(self.highest, label)
+        uniform = bool(former.size) and bool((former == former[0]).all())
+        return LabelEdit(
+            store=self,
+            label=label,
+            slices=where,
+            shape=block.shape,
+            count=int(former.size),
+            changed=np.packbits(changed).tobytes(),
+            former=int(former[0]) if uniform else former,
+        )
+
+    def relabel(self, old: int, new: int, slices: Index = ()) -> list[LabelEdit]:
+        """Turn every pixel of one label into another, or into background with ``new=0``.
+
+        Without `slices` the whole array is read, slab by slab; one edit a slab comes back.
+        """
+        whole = as_box(slices, self.array.shape)
+        start = tuple(_padded(slices, len(whole)))
+        edits = []
+        for part in self._slabs(start, whole):
+            found = np.asarray(self.array[part]) == old
+            if found.any():
+                edits.append(self.write(part, found, new, replace=(old,)))
+        return edits
+
+    def extent(self, label: int) -> Box | None:
+        """Return the smallest box around all pixels of a label; None if it has none."""
+        low: list[int] | None = None
+        high: list[int] = []
+        whole = as_box((), self.array.shape)
+        for part in self._slabs(whole, whole):
+            found = np.asarray(self.array[part]) == label
+            if not found.any():
+                continue
+            box = as_box(part, self.array.shape)
+            spans = [_span(found, axis) for axis in range(found.ndim)]
+            first = [extent.start + span[0] for extent, span in zip(box, spans, strict=True)]
+            last = [extent.start + span[1] for extent, span in zip(box, spans, strict=True)]
+            low = first if low is None else list(map(min, low, first))
+            high = list(map(max, high, last)) if high else last
+        if low is None:
+            return None
+        return tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+
+    def scan_highest(self, slices: Index = ()) -> int:
+        """Return the highest label in the array, or in a part of it; 0 if there is none."""
+        whole = as_box(slices, self.array.shape)
+        start = tuple(_padded(slices, len(whole)))
+        return max(
+            (
+                int(block.max())
+                for part in self._slabs(start, whole)
+                if (block := np.asarray(self.array[part])).size
+            ),
+            default=0,
+        ) if self.array.shape else 0
+
+    def _slabs(self, where: Index, box: Box) -> Iterator[tuple[int | slice, ...]]:
+        """Cut a part along its first axis into slabs of about 64 MB, in whole chunks."""
+        if not isinstance(where[0], slice):
+            yield tuple(where)
+            return
+        plane = int(np.prod([extent.stop - extent.start for extent in box[1:]], dtype=np.int64))
+        step = max(1, _SCAN_BYTES // max(1, plane * self.array.dtype.itemsize))
+        chunks = getattr(self.array, "chunks", None)
+        if chunks:
+            step = max(1, step // int(chunks[0])) * int(chunks[0])
+        for start in range(box[0].start, box[0].stop, step):
+            yield (slice(start, min(start + step, box[0].stop)), *where[1:])
+
+    def _make_room(self, label: int) -> None:
+        """Widen the dtype if it cannot hold `label`. Trap 23."""
+        dtype = np.dtype(self.array.dtype)
+        if label <= np.iinfo(dtype).max:
+            return
+        wider = _wider(dtype, label)
+        if not is_in_memory(self.array):
+            raise LabelsError(
+                f"object {label} does not fit labels of dtype {dtype} (at most "
+                f"{np.iinfo(dtype).max}), and a {type(self.array).__name__} cannot grow in place; "
+                f"open the session on a copy: labels.astype({str(wider)!r})"
+            )
+        self.array = self.array.astype(wider)
+
+
+def refuse_unwritable(array: Any) -> None:
+    """Check that an array can be a target for labels. Trap 24.
+
+    Raises
+    ------
+    LabelsError
+        If it is not an array of integers, is lazy (dask), or is read-only; the message offers
+        the copy that would do.
+    """
+    kind = type(array).__name__
+    if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
+        raise LabelsError(f"labels of type {kind} are not an array; pass numpy.asarray(labels)")
+    if type(array).__module__.split(".")[0] == "dask":
+        raise LabelsError(
+            f"labels of shape {array.shape} are a dask array, which cannot be written to; "
+            f"use a copy in memory: numpy.asarray(labels)"
+        )
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "ui":
+        raise LabelsError(
+            f"labels of dtype {dtype} are not whole numbers; use a copy: labels.astype('uint16')"
+        )
+    writeable = array.flags.writeable if isinstance(array, np.ndarray) else True
+    if not writeable or getattr(array, "read_only", False) or not hasattr(array, "__setitem__"):
+        raise LabelsError(
+            f"labels of type {kind} and shape {array.shape} are read-only; "
+            f"use a copy in memory: numpy.array(labels)"
+        )
+
+
+def is_in_memory(array: Any) -> bool:
+    """Tell whether an array is plain numpy memory, which a wider copy can replace."""
+    owner = array
+    while isinstance(owner, np.ndarray):
+        if isinstance(owner, np.memmap):
+            return False
+        owner = owner.base
+    return isinstance(array, np.ndarray) and not isinstance(owner, mmap.mmap)
+
+
+def as_box(slices: Index, shape: Sequence[int]) -> Box:
+    """Return a slice with explicit bounds for every axis.
+
+    Raises
+    ------
+    InputError
+        If there are more slices than axes, a step other than 1, or an index outside.
+    """
+    if len(slices) > len(shape):
+        raise InputError(f"{len(slices)} slices do not fit labels of shape {tuple(shape)}")
+    box = []
+    for where, size in zip(_padded(slices, len(shape)), shape, strict=True):
+        if isinstance(where, slice):
+            start, stop, step = where.indices(size)
+            if step != 1:
+                raise InputError(f"{where} has step {step}; parts of labels have step 1")
+            box.append(slice(start, max(start, stop)))
+        else:
+            if not 0 <= where < size:
+                raise InputError(f"index {where} is outside of an axis of length {size}")
+            box.append(slice(int(where), int(where) + 1))
+    return tuple(box)
+
+
+def _padded(slices: Index, ndim: int) -> list[int | slice]:
+    return [*slices, *[slice(None)] * (ndim - len(slices))]
+
+
+def _span(mask: NDArray[np.bool_], axis: int) -> tuple[int, int]:
+    """Return start and stop of the true pixels along one axis; (0, 0) if there are none."""
+    others = tuple(k for k in range(mask.ndim) if k != axis)
+    hits = np.flatnonzero(mask.any(axis=others))
+    return (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0)
+
+
+def _shrink(
+    slices: Index, box: Box, mask: NDArray[np.bool_]
+) -> tuple[tuple[int | slice, ...], Box] | None:
+    """Return where a mask's true pixels lie in the array and in the mask; None if there are none."""
+    spans = [_span(mask, axis) for axis in range(mask.ndim)]
+    if not mask.any():
+        return None
+    left = iter(spans)
+    where: list[int | slice] = []
+    for given, extent in zip(slices, box, strict=True):
+        if isinstance(given, slice):
+            start, stop = next(left)
+            where.append(slice(extent.start + start, extent.start + stop))
+        else:
+            where.append(int(given))
+    return tuple(where), tuple(slice(*span) for span in spans)
+
+
+def _wider(dtype: np.dtype[Any], label: int) -> np.dtype[Any]:
+    """Return the narrowest dtype of the same sign that holds `label`."""
+    for size in (1, 2, 4, 8):
+        candidate = np.dtype(f"{dtype.kind}{size}")
+        if size > dtype.itemsize and label <= np.iinfo(candidate).max:
+            return candidate
+    raise LabelsError(f"object {label} does not fit any integer dtype; renumber the labels")
