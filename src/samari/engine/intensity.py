@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Percentiles that ``auto_contrast_limits`` takes: robust to hot pixels, dark background kept dark.
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 #: Above this many values the percentiles come from an evenly strided subset.
-MAX_VALUES = 2**24
+MAX_VALUES = 2**22
 #: Largest limit used, so that ``high - low`` stays a finite float64.
 _HUGE = 8e307
 
@@ -66,7 +66,7 @@ def auto_contrast_limits(array: NDArray[Any]) -> tuple[float, float]:
     Parameters
     ----------
     array : ndarray of any shape, boolean, integer or real floating point
-        Above 2**24 values, every k-th along each long axis is looked at.
+        Above 2**22 values (2048 x 2048), every k-th along each long axis is looked at.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def auto_contrast_limits(array: NDArray[Any]) -> tuple[float, float]:
     if check_dtype(values.dtype).kind == "b":
         return 0.0, 1.0
     # Percentiles interpolate by differences, which wrap in small integers and overflow in float16.
-    values = _subset(values).astype(_working_dtype(values.dtype)).ravel()
+    values = subset(values).astype(_working_dtype(values.dtype)).ravel()
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
     if not values.size:
@@ -180,10 +180,10 @@ def _working_dtype(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     return np.float32 if dtype.itemsize <= 2 else np.float64
 
 
-def _subset(array: NDArray[Any]) -> NDArray[Any]:
-    """Return `array`, or every k-th element along its long axes so that about MAX_VALUES remain."""
+def subset(array: NDArray[Any], limit: int = MAX_VALUES) -> NDArray[Any]:
+    """Return `array`, or every k-th element along its long axes so that about `limit` remain."""
     long_axes = sum(length >= 64 for length in array.shape)
-    if array.size <= MAX_VALUES or not long_axes:
+    if array.size <= limit or not long_axes:
         return array
-    step = math.ceil((array.size / MAX_VALUES) ** (1 / long_axes))
+    step = math.ceil((array.size / limit) ** (1 / long_axes))
     return array[tuple(slice(None, None, step if length >= 64 else 1) for length in array.shape)]
