@@ -1,4 +1,4 @@
-"""Configurations of the Segment Anything network, in the layout of the published ``config.json``."""
+"""Configurations of the Segment Anything network, as in the published ``config.json``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG_NAME = "config.json"
 
 @dataclass(init=False)
 class SamBaseConfig:
-    """What all four configurations share: typed fields, unknown keys kept, dict and JSON round trips.
+    """What all configurations share: typed fields, unknown keys kept, dict and JSON round trips.
 
     Parameters
     ----------

@@ -72,7 +72,11 @@ class SamAttention(nn.Module):
 
 
 class SamTwoWayAttentionBlock(nn.Module):
-    """Self-attention of the tokens, tokens to image, a small network, image to tokens."""
+    """Self-attention of the tokens, tokens to image, a small network, image to tokens.
+
+    The downsample rate of the configuration holds here too. (The reference's blocks always take 2,
+    the rate of all published files, and only its last attention reads the configuration.)
+    """
 
     def __init__(self, config: SamMaskDecoderConfig, skip_first_layer_pe: bool) -> None:
         super().__init__()
@@ -234,9 +238,7 @@ class SamMaskDecoder(nn.Module):
         scores = self.iou_prediction_head(tokens[:, :, 0])[:, :, chosen]
         return _to_grid(masks, height, width), scores, updates
 
-    def _draw_masks(
-        self, image: torch.Tensor, tokens: torch.Tensor, which: range
-    ) -> torch.Tensor:
+    def _draw_masks(self, image: torch.Tensor, tokens: torch.Tensor, which: range) -> torch.Tensor:
         """Return (B, N, M, h * w, 2, 2, 2, 2) logits: two doublings within each token.
 
         A transposed convolution of stride and size 2 is a linear layer that makes 2 x 2 pixels of

@@ -268,7 +268,7 @@ def _check_prompts(
             raise ValueError(f"{name} must be {layout[name]}, got shape {shape}")
         if shape[0] != image.shape[0]:
             raise ValueError(f"{name} of shape {shape} for a batch of {image.shape[0]} images")
-        if name == "input_points" or points is None and name == "input_boxes":
+        if name == "input_points" or (points is None and name == "input_boxes"):
             prompts = shape[1]
         elif shape[1] != prompts and not (name == "input_masks" and shape[1] == 1):
             raise ValueError(f"{name} of shape {shape} for {prompts} prompts an image")

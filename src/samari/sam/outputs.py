@@ -38,9 +38,11 @@ class ModelOutput:
         return dict(self.items()).get(key, default)
 
     def __getitem__(self, key: str | int | slice) -> Any:
+        """Return a field by its name or by its place among those that are not None."""
         return dict(self.items())[key] if isinstance(key, str) else self.to_tuple()[key]
 
     def __contains__(self, key: object) -> bool:
+        """Whether the field `key` is there and not None."""
         return key in self.keys()
 
     def __iter__(self) -> Iterator[str]:
@@ -48,6 +50,7 @@ class ModelOutput:
         return iter(self.keys())
 
     def __len__(self) -> int:
+        """Return how many fields are not None."""
         return len(self.keys())
 
 

@@ -139,17 +139,23 @@ class SamPromptEncoder(nn.Module):
         return sparse, dense
 
     def _embed_points(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return (B, N, K, hidden_size) tokens of points, whose centres are half a pixel further."""
+        """Return (B, N, K, hidden_size) tokens of points, moved to the centres of their pixels."""
         code = self.shared_embedding((points.float() + 0.5) / self.image_size)
         labels = labels.unsqueeze(-1)
         code = torch.where(labels == NOT_A_POINT, self.not_a_point_embed.weight[0], code)
         code = torch.where(labels == PADDING, torch.zeros_like(code), code)
         for label in (0, 1):
-            code = torch.where(labels == label, code + self.point_embed[label].weight[0], code)
+            code = torch.where(labels == label, code + self._kind(label), code)
         return code
 
     def _embed_boxes(self, boxes: torch.Tensor) -> torch.Tensor:
         """Return (B, N, 2, hidden_size) tokens of the first and the last corner of each box."""
         corners = (boxes.float() + 0.5).unflatten(-1, (2, 2))
         code = self.shared_embedding(corners / self.image_size)
-        return code + torch.cat([self.point_embed[2].weight, self.point_embed[3].weight])
+        return code + torch.stack([self._kind(2), self._kind(3)])
+
+    def _kind(self, index: int) -> torch.Tensor:
+        """Return the learned code of a kind: 0 negative, 1 positive, 2 and 3 corners of a box."""
+        embedding = self.point_embed[index]
+        assert isinstance(embedding, nn.Embedding)
+        return embedding.weight[0]

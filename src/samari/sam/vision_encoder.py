@@ -71,6 +71,11 @@ class SamVisionAttention(nn.Module):
 
     def __init__(self, config: SamVisionConfig, grid_size: int) -> None:
         super().__init__()
+        if config.hidden_size % config.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {config.hidden_size} must be a multiple of num_attention_heads "
+                f"{config.num_attention_heads}"
+            )
         self.num_heads = config.num_attention_heads
         self.head_dim = config.hidden_size // config.num_attention_heads
         self.dropout = config.attention_dropout
@@ -164,8 +169,9 @@ def to_windows(x: torch.Tensor, size: int) -> torch.Tensor:
 
     The padding is not masked: it takes part in attention as keys and values, as in the reference.
     """
-    batch, height, width, channels = x.shape
-    x = F.pad(x, (0, 0, 0, -width % size, 0, -height % size))
+    height, width, channels = x.shape[1:]
+    if height % size or width % size:
+        x = F.pad(x, (0, 0, 0, -width % size, 0, -height % size))
     x = x.unflatten(2, (-1, size)).unflatten(1, (-1, size))
     return x.transpose(2, 3).reshape(-1, size, size, channels)
 

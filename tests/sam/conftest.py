@@ -1,0 +1,101 @@
+"""Golden networks and a factory of small random ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from samari.sam import SamConfig, SamModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A network with the reference's inputs and outputs."""
+
+    name: str
+    config: SamConfig
+    model: SamModel
+    inputs: dict[str, torch.Tensor]
+    outputs: dict[str, torch.Tensor]
+
+
+def _load(name: str) -> Golden:
+    config = SamConfig.from_dict(
+        json.loads((GOLDEN / f"{name}.config.json").read_text(encoding="utf-8"))
+    )
+    model = SamModel(config).eval()
+    model.load_state_dict(load_file(GOLDEN / f"{name}.model.safetensors"), strict=True)
+    cases = load_file(GOLDEN / f"{name}.cases.safetensors")
+    inputs = {key[3:]: value for key, value in cases.items() if key.startswith("in.")}
+    outputs = {key[4:]: value for key, value in cases.items() if key.startswith("out.")}
+    return Golden(name, config, model, inputs, outputs)
+
+
+@pytest.fixture(scope="session", params=["square", "deep", "no_rel_pos"])
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Each golden network in turn, with its weights loaded strictly."""
+    return _load(request.param)
+
+
+@pytest.fixture
+def square() -> Golden:
+    """A fresh copy of the golden network called `square`: 64 pixels, 8 by 8 tokens."""
+    return _load("square")
+
+
+def _config(rate: int = 1, **vision: Any) -> SamConfig:
+    vision = {
+        "hidden_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 3,
+        "image_size": 64,
+        "patch_size": 8,
+        "window_size": 3,
+        "global_attn_indexes": [1],
+        "output_channels": 16,
+        "num_pos_feats": 8,
+        "mlp_dim": 32,
+        **vision,
+    }
+    shared = {key: vision[key] for key in ("image_size", "patch_size")}
+    return SamConfig(
+        vision,
+        {"hidden_size": 16, "mask_input_channels": 8, **shared},
+        {
+            "hidden_size": 16,
+            "mlp_dim": 24,
+            "num_attention_heads": 2,
+            "attention_downsample_rate": rate,
+            "iou_head_hidden_dim": 16,
+        },
+    )
+
+
+@pytest.fixture
+def small_model() -> Callable[..., SamModel]:
+    """Make a small random network.
+
+    `rate` is the decoder's attention_downsample_rate; other keywords change the encoder.
+    """
+
+    def make(rate: int = 1, **vision: Any) -> SamModel:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = SamModel(_config(rate, **vision)).eval()
+            for name, table in model.named_parameters():
+                if "rel_pos" in name:
+                    torch.nn.init.normal_(table, std=0.5)
+        return model
+
+    return make
