@@ -67,11 +67,11 @@ install_system_packages() {
 install_torch() {
     local pin=$1
     if [ "$(uname -s)" = Linux ]; then
-        "$venv/bin/python" -m pip install -q -c constraints.txt "torch==$pin+cpu" 2>/dev/null && return
-        "$venv/bin/python" -m pip install -q -c constraints.txt "torch==$pin+cpu" \
+        "$venv/bin/python" -m pip install -qq -c constraints.txt "torch==$pin+cpu" 2>/dev/null && return
+        "$venv/bin/python" -m pip install -qq -c constraints.txt "torch==$pin+cpu" \
             --extra-index-url https://download.pytorch.org/whl/cpu 2>/dev/null && return
     fi
-    "$venv/bin/python" -m pip install -q -c constraints.txt "torch==$pin"
+    "$venv/bin/python" -m pip install -qq -c constraints.txt "torch==$pin"
 }
 
 install_environment() {
@@ -83,7 +83,7 @@ install_environment() {
     printf 'bootstrap: installing into %s (a few minutes the first time)\n' "$venv"
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
     install_torch "$(sed -n 's/^torch==//p' constraints.txt)"
-    "$venv/bin/python" -m pip install -q -c constraints.txt -e '.[test]'
+    "$venv/bin/python" -m pip install -qq -c constraints.txt -e '.[test]'
     rm -f "$venv"/.samari-*
     touch "$stamp"
 }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _FIGURES = pytest.StashKey[list[str]]()
 
@@ -92,6 +94,20 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str, float, str], None]:
         request.config.stash.setdefault(_FIGURES, []).append(line)
 
     return report
+
+
+@pytest.fixture(scope="session")
+def requirements() -> Callable[[str | None], set[str]]:
+    """Name the required distributions: ``requirements(None)``, or those of an extra."""
+    project = tomllib.loads(
+        (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
+
+    def names(extra: str | None) -> set[str]:
+        lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+        return {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in lines}
+
+    return names
 
 
 def pytest_terminal_summary(
