@@ -15,7 +15,8 @@ setup:
 	@scripts/bootstrap.sh $(VENV)
 
 demo: setup
-	@$(VENV)/bin/samari demo
+	@$(VENV)/bin/samari demo --output runs/demo/coins-labels.ome.tif \
+	    --screenshot runs/demo/coins.png
 
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .

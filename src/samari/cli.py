@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from samari import __version__
-from samari.errors import InputError, SamariError
+from samari.errors import InputError, LabelsError, SamariError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,13 +197,23 @@ def _segment(arguments: argparse.Namespace) -> int:
         name=file.name,
         **options,
     )
+    refused = []
     for name, parts in objects.items():
         pending = tuple(PendingPart(plane, prompts) for plane, prompts in parts.items())
         session.set_pending((PendingObject(pending),))
-        for label in session.accept():
+        try:
+            (label,) = session.accept()
+        except LabelsError as error:  # one empty mask must not cost the other objects
+            session.discard()
+            refused.append(f"object {name}: {error}")
+        else:
             print(f"object {name}: label {label}")
+    if not session.objects:
+        raise LabelsError(f"nothing to save; {'; '.join(refused)}")
     session.save(output)
     print(f"{output}: {len(session.objects)} objects in {session.labels.shape} {planes.label_axes}")
+    if refused:
+        raise LabelsError(f"{output} was saved without {'; '.join(refused)}")
     return 0
 
 

@@ -152,19 +152,18 @@ def prompts_by_object(
     objects: dict[str, dict[PlaneIndex, PlanePrompts]] = {}
     for row in rows:
         plane = _plane(row, planes)
-        _check_inside(row, planes.shape_of(plane.view))
         parts = objects.setdefault(row.object, {})
         prompts = parts.get(plane, PlanePrompts())
         if not row.is_box:
-            parts[plane] = prompts.with_point((row.values[0], row.values[1]), row.label)
+            parts[plane] = prompts.with_point(row.values, row.label)
         elif prompts.box is None:
-            y0, x0, y1, x1 = row.values
-            parts[plane] = prompts.with_box((y0, x0, y1, x1))
+            parts[plane] = prompts.with_box(row.values)
         else:
             raise InputError(
                 f"object {row.object!r} has a second box {row.values} on one plane; "
                 "one object takes one box, give the other box an object of its own"
             )
+        parts[plane].check_fits(planes.shape_of(plane.view))
     return objects
 
 
@@ -235,14 +234,3 @@ def _plane(row: PromptRow, planes: ImagePlanes) -> PlaneIndex:
     planes.check(plane)
     return plane
 
-
-def _check_inside(row: PromptRow, shape: tuple[int, int]) -> None:
-    """Refuse a point off the plane, and a box that does not touch it."""
-    rows, columns = row.values[0::2], row.values[1::2]
-    spans = ((min(rows), max(rows), shape[0]), (min(columns), max(columns), shape[1]))
-    if any(high < -0.5 or low > size - 0.5 for low, high, size in spans):
-        kind = "box" if row.is_box else "point"
-        raise InputError(
-            f"the {kind} {row.values} lies outside the image, whose Y runs from 0 to "
-            f"{shape[0] - 1} and X from 0 to {shape[1] - 1}"
-        )
