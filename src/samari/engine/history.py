@@ -28,10 +28,13 @@ class Opaque:
     ----------
     take_back, do_again : callable
         Called without arguments by `undo` and `redo`.
+    bbox : tuple of slice or None
+        Which part of the labels it touched, one slice an axis; None if that is not known.
     """
 
     take_back: Callable[[], object]
     do_again: Callable[[], object]
+    bbox: tuple[slice, ...] | None = None
 
     def undo(self) -> None:
         """Let the owner take the action back."""
@@ -126,5 +129,5 @@ class History:
         return action
 
     def __len__(self) -> int:
-        """Number of actions that can be undone."""
+        """Return the number of actions that can be undone."""
         return len(self._done)

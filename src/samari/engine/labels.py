@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.label_arrays import as_box, is_in_memory, padded, refuse_unwritable, span, wider
 from samari.errors import InputError, LabelsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
-Index = Sequence[int | slice]
-"""Where in a label array: integers and slices, one an axis, missing ones at the end are whole."""
-
-Box = tuple[slice, ...]
-"""A slice with explicit, non-negative bounds for every axis of a label array."""
+    from samari.engine.label_arrays import Box, Index
 
 _SCAN_BYTES = 1 << 26
 
@@ -149,7 +146,7 @@ class LabelStore:
         box = as_box(slices, self.array.shape)
         shape = tuple(
             extent.stop - extent.start
-            for extent, where in zip(box, _padded(slices, len(box)), strict=True)
+            for extent, where in zip(box, padded(slices, len(box)), strict=True)
             if isinstance(where, slice)
         )
         if mask.shape != shape:
@@ -159,7 +156,7 @@ class LabelStore:
             )
         if label < 0:
             raise InputError(f"label {label} is negative; objects have ids from 1")
-        tight = _shrink(_padded(slices, len(box)), box, mask)
+        tight = _shrink(padded(slices, len(box)), box, mask)
         if tight is None:
             return LabelEdit(self, label, tuple(slices), (0,) * mask.ndim, 0, b"", 0)
         where, within = tight
@@ -189,7 +186,7 @@ class LabelStore:
         Without `slices` the whole array is read, slab by slab; one edit a slab comes back.
         """
         whole = as_box(slices, self.array.shape)
-        start = tuple(_padded(slices, len(whole)))
+        start = tuple(padded(slices, len(whole)))
         edits = []
         for part in self._slabs(start, whole):
             found = np.asarray(self.array[part]) == old
@@ -207,9 +204,9 @@ class LabelStore:
             if not found.any():
                 continue
             box = as_box(part, self.array.shape)
-            spans = [_span(found, axis) for axis in range(found.ndim)]
-            first = [extent.start + span[0] for extent, span in zip(box, spans, strict=True)]
-            last = [extent.start + span[1] for extent, span in zip(box, spans, strict=True)]
+            spans = [span(found, axis) for axis in range(found.ndim)]
+            first = [extent.start + s[0] for extent, s in zip(box, spans, strict=True)]
+            last = [extent.start + s[1] for extent, s in zip(box, spans, strict=True)]
             low = first if low is None else list(map(min, low, first))
             high = list(map(max, high, last)) if high else last
         if low is None:
@@ -217,21 +214,15 @@ class LabelStore:
         return tuple(slice(a, b) for a, b in zip(low, high, strict=True))
 
     def scan_highest(self, slices: Index = ()) -> int:
-        """Return the highest label in the array, or in a part of it; 0 if there is none."""
+        """Return the highest label in the array, or in a part of it; at least 0."""
         whole = as_box(slices, self.array.shape)
-        start = tuple(_padded(slices, len(whole)))
-        return max(
-            (
-                int(block.max())
-                for part in self._slabs(start, whole)
-                if (block := np.asarray(self.array[part])).size
-            ),
-            default=0,
-        ) if self.array.shape else 0
+        start = tuple(padded(slices, len(whole)))
+        parts = (np.asarray(self.array[part]) for part in self._slabs(start, whole))
+        return max((0, *(int(part.max()) for part in parts if part.size)))
 
     def _slabs(self, where: Index, box: Box) -> Iterator[tuple[int | slice, ...]]:
         """Cut a part along its first axis into slabs of about 64 MB, in whole chunks."""
-        if not isinstance(where[0], slice):
+        if not where or not isinstance(where[0], slice):
             yield tuple(where)
             return
         plane = int(np.prod([extent.stop - extent.start for extent in box[1:]], dtype=np.int64))
@@ -247,96 +238,21 @@ class LabelStore:
         dtype = np.dtype(self.array.dtype)
         if label <= np.iinfo(dtype).max:
             return
-        wider = _wider(dtype, label)
+        grown = wider(dtype, label)
         if not is_in_memory(self.array):
             raise LabelsError(
                 f"object {label} does not fit labels of dtype {dtype} (at most "
                 f"{np.iinfo(dtype).max}), and a {type(self.array).__name__} cannot grow in place; "
-                f"open the session on a copy: labels.astype({str(wider)!r})"
+                f"open the session on a copy: labels.astype({str(grown)!r})"
             )
-        self.array = self.array.astype(wider)
-
-
-def refuse_unwritable(array: Any) -> None:
-    """Check that an array can be a target for labels. Trap 24.
-
-    Raises
-    ------
-    LabelsError
-        If it is not an array of integers, is lazy (dask), or is read-only; the message offers
-        the copy that would do.
-    """
-    kind = type(array).__name__
-    if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
-        raise LabelsError(f"labels of type {kind} are not an array; pass numpy.asarray(labels)")
-    if type(array).__module__.split(".")[0] == "dask":
-        raise LabelsError(
-            f"labels of shape {array.shape} are a dask array, which cannot be written to; "
-            f"use a copy in memory: numpy.asarray(labels)"
-        )
-    dtype = np.dtype(array.dtype)
-    if dtype.kind not in "ui":
-        raise LabelsError(
-            f"labels of dtype {dtype} are not whole numbers; use a copy: labels.astype('uint16')"
-        )
-    writeable = array.flags.writeable if isinstance(array, np.ndarray) else True
-    if not writeable or getattr(array, "read_only", False) or not hasattr(array, "__setitem__"):
-        raise LabelsError(
-            f"labels of type {kind} and shape {array.shape} are read-only; "
-            f"use a copy in memory: numpy.array(labels)"
-        )
-
-
-def is_in_memory(array: Any) -> bool:
-    """Tell whether an array is plain numpy memory, which a wider copy can replace."""
-    owner = array
-    while isinstance(owner, np.ndarray):
-        if isinstance(owner, np.memmap):
-            return False
-        owner = owner.base
-    return isinstance(array, np.ndarray) and not isinstance(owner, mmap.mmap)
-
-
-def as_box(slices: Index, shape: Sequence[int]) -> Box:
-    """Return a slice with explicit bounds for every axis.
-
-    Raises
-    ------
-    InputError
-        If there are more slices than axes, a step other than 1, or an index outside.
-    """
-    if len(slices) > len(shape):
-        raise InputError(f"{len(slices)} slices do not fit labels of shape {tuple(shape)}")
-    box = []
-    for where, size in zip(_padded(slices, len(shape)), shape, strict=True):
-        if isinstance(where, slice):
-            start, stop, step = where.indices(size)
-            if step != 1:
-                raise InputError(f"{where} has step {step}; parts of labels have step 1")
-            box.append(slice(start, max(start, stop)))
-        else:
-            if not 0 <= where < size:
-                raise InputError(f"index {where} is outside of an axis of length {size}")
-            box.append(slice(int(where), int(where) + 1))
-    return tuple(box)
-
-
-def _padded(slices: Index, ndim: int) -> list[int | slice]:
-    return [*slices, *[slice(None)] * (ndim - len(slices))]
-
-
-def _span(mask: NDArray[np.bool_], axis: int) -> tuple[int, int]:
-    """Return start and stop of the true pixels along one axis; (0, 0) if there are none."""
-    others = tuple(k for k in range(mask.ndim) if k != axis)
-    hits = np.flatnonzero(mask.any(axis=others))
-    return (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0)
+        self.array = self.array.astype(grown)
 
 
 def _shrink(
     slices: Index, box: Box, mask: NDArray[np.bool_]
 ) -> tuple[tuple[int | slice, ...], Box] | None:
-    """Return where a mask's true pixels lie in the array and in the mask; None if there are none."""
-    spans = [_span(mask, axis) for axis in range(mask.ndim)]
+    """Return where a mask's true pixels lie in the array and in the mask; None if none are."""
+    spans = [span(mask, axis) for axis in range(mask.ndim)]
     if not mask.any():
         return None
     left = iter(spans)
@@ -347,13 +263,4 @@ def _shrink(
             where.append(slice(extent.start + start, extent.start + stop))
         else:
             where.append(int(given))
-    return tuple(where), tuple(slice(*span) for span in spans)
-
-
-def _wider(dtype: np.dtype[Any], label: int) -> np.dtype[Any]:
-    """Return the narrowest dtype of the same sign that holds `label`."""
-    for size in (1, 2, 4, 8):
-        candidate = np.dtype(f"{dtype.kind}{size}")
-        if size > dtype.itemsize and label <= np.iinfo(candidate).max:
-            return candidate
-    raise LabelsError(f"object {label} does not fit any integer dtype; renumber the labels")
+    return tuple(where), tuple(slice(*s) for s in spans)

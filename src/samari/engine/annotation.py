@@ -1,0 +1,205 @@
+"""Annotation: an image, its labels and objects, and one history of every change."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samari.engine import commit
+from samari.engine.events import Callback, Listeners, events_of
+from samari.engine.history import History, Opaque
+from samari.engine.label_arrays import as_box
+from samari.engine.labels import LabelStore
+from samari.engine.state import SessionState
+from samari.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from samari.engine.history import Action
+    from samari.engine.label_arrays import Index
+    from samari.engine.objects import ObjectTable
+    from samari.engine.pending import PendingObject
+    from samari.engine.planes import ImagePlanes
+    from samari.engine.state import Transaction
+
+
+class Annotation:
+    """What a `Session` is without prompts and model: labels that change in steps of one history.
+
+    Parameters
+    ----------
+    planes : ImagePlanes
+    labels : array of int, optional
+        Labels to add to, in label axes; written in place, see `LabelStore`. By default a new array.
+    scale, translate : sequence of float, optional
+        Voxel size and position of the first voxel, one a label axis; only saved with the labels.
+    units : str or sequence of str, optional
+        Unit of all label axes, or of each.
+    name : str, optional
+        Name of the image, saved with the labels.
+
+    Raises
+    ------
+    InputError
+        If image, labels and voxel size do not fit together.
+    LabelsError
+        If `labels` cannot be written.
+    """
+
+    def __init__(
+        self,
+        planes: ImagePlanes,
+        labels: Any = None,
+        *,
+        scale: Sequence[float] | None = None,
+        units: str | Sequence[str] | None = None,
+        translate: Sequence[float] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.planes = planes
+        if labels is None:
+            labels = np.zeros(planes.label_shape, np.uint16)
+        store = LabelStore(labels)
+        if tuple(labels.shape) != planes.label_shape:
+            raise InputError(
+                f"labels of shape {tuple(labels.shape)} do not fit an image whose axes "
+                f"{planes.label_axes} have shape {planes.label_shape}"
+            )
+        self.scale = self._one_an_axis("scale", scale)
+        self.translate = self._one_an_axis("translate", translate)
+        self.units = units if units is None or isinstance(units, str) else tuple(units)
+        self.name = name
+        self.history = History()
+        self._state = SessionState(store)
+        self._listeners = Listeners()
+
+    @property
+    def labels(self) -> Any:
+        """The label array, in label axes; another one after ids outgrew the dtype."""
+        return self._state.store.array
+
+    @property
+    def objects(self) -> ObjectTable:
+        """Accepted objects with their origin, by label."""
+        return self._state.objects
+
+    @property
+    def pending(self) -> tuple[PendingObject, ...]:
+        """Objects prompted and not yet accepted, the newest one last."""
+        return self._state.pending
+
+    def delete(self, label: int) -> None:
+        """Make all pixels of an object background.
+
+        Raises
+        ------
+        InputError
+            If there is no such object.
+        """
+        with self._change("delete") as change:
+            commit.delete(change, label)
+
+    def merge(self, a: int, b: int) -> None:
+        """Make object `b` a part of object `a`.
+
+        Raises
+        ------
+        InputError
+            If one of them does not exist or is being edited.
+        """
+        with self._change("merge") as change:
+            commit.merge(change, a, b)
+
+    def undo(self) -> bool:
+        """Take back the last step; False if there is none."""
+        return self._step(self.history.undo)
+
+    def redo(self) -> bool:
+        """Do again what was undone last; False if there is nothing."""
+        return self._step(self.history.redo)
+
+    def record_edit(
+        self,
+        undo: Callable[[], object],
+        redo: Callable[[], object],
+        *,
+        slices: Index | None = None,
+        label: int | None = None,
+    ) -> None:
+        """Make a change of the labels that somebody else did a step of this history.
+
+        Parameters
+        ----------
+        undo, redo : callable
+            Take the change back, do it again: ``layer.undo`` and ``layer.redo`` for napari's brush.
+        slices : sequence of int or slice, optional
+            Which part of the labels was changed.
+        label : int, optional
+            Highest id that was painted, so that no new object gets it. Looked up in `slices`, or in
+            all labels, if it is not given.
+        """
+        box = None if slices is None else as_box(slices, self.planes.label_shape)
+        step = self._state.hand_edit(Opaque(undo, redo, box), slices, label)
+        self.history.push(step)
+        self._tell(step, self.labels)
+
+    def save(self, path: str | Path) -> None:
+        """Save the labels as OME-TIFF with axes, voxel size and units; see `save_labels`."""
+        # Here, because reading and writing files is not needed to annotate.
+        from samari.engine.export import save_labels
+
+        save_labels(
+            path,
+            self.labels,
+            self.planes.label_axes,
+            scale=self.scale,
+            units=self.units,
+            translate=self.translate,
+            name=self.name,
+        )
+
+    def connect(self, callback: Callback) -> None:
+        """Call `callback` with a `SessionEvent` after every change."""
+        self._listeners.connect(callback)
+
+    def disconnect(self, callback: Callback) -> None:
+        """Stop calling `callback`."""
+        self._listeners.disconnect(callback)
+
+    @contextmanager
+    def _change(self, name: str) -> Iterator[Transaction]:
+        """Do one step of the history; nothing happened if the `with` block raises."""
+        array = self.labels
+        with self._state.transaction(name) as change:
+            yield change
+        if change.change is not None:
+            self.history.push(change.change)
+            self._tell(change.change, array)
+
+    def _step(self, move: Callable[[], Action | None]) -> bool:
+        array = self.labels
+        action = move()
+        if action is None:
+            return False
+        self._tell(action, array)
+        return True
+
+    def _tell(self, action: Action, array: Any) -> None:
+        """Tell the listeners what a step changed; `array` is the label array before it."""
+        self._listeners.emit(events_of(action, replaced=self.labels is not array))
+
+    def _one_an_axis(self, name: str, values: Sequence[float] | None) -> tuple[float, ...] | None:
+        if values is None:
+            return None
+        numbers = tuple(float(value) for value in values)
+        if len(numbers) != len(self.planes.label_axes) or not all(map(math.isfinite, numbers)):
+            raise InputError(
+                f"{name}={numbers} needs one finite number for each of the axes "
+                f"{self.planes.label_axes}"
+            )
+        return numbers

@@ -1,0 +1,225 @@
+"""What accept, delete, merge and reopen do to labels, object table and pending objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from samari.engine.objects import ObjectPart, SegmentedObject
+from samari.engine.pending import PendingObject, PendingPart, mask_prompts
+from samari.engine.planes import PlaneIndex
+from samari.errors import InputError, LabelsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from samari.engine.planes import ImagePlanes
+    from samari.engine.prediction import Prediction
+    from samari.engine.state import SessionState, Transaction
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all objects accepted now have in common; see `SegmentedObject`."""
+
+    model: str
+    model_hash: str
+    contrast_limits: tuple[float, float] | None
+    channel: int | None
+
+
+def accept(
+    change: Transaction,
+    planes: ImagePlanes,
+    predictions: Sequence[Sequence[Prediction]],
+    origin: Origin,
+) -> list[int]:
+    """Write all pending objects, each with its own id, and record where they came from.
+
+    Traps 4, 21, 22 and 28: one id an object on all its planes; earlier objects and painted pixels
+    stay, also those of the objects accepted in the same call.
+
+    Parameters
+    ----------
+    change : Transaction
+    planes : ImagePlanes
+    predictions : sequence of sequence of Prediction
+        For every pending object, for every part of it.
+    origin : Origin
+
+    Returns
+    -------
+    list of int
+        Labels, in the order of the pending objects.
+
+    Raises
+    ------
+    LabelsError
+        If a mask is empty or wholly covered by other objects, or an id does not fit.
+    """
+    labels = []
+    for obj, answers in zip(change.state.pending, predictions, strict=True):
+        label = obj.replaces if obj.replaces is not None else change.state.store.next_label()
+        if obj.replaces is not None:
+            for plane in dict.fromkeys((*obj.scope, *obj.planes)):
+                change.relabel(label, 0, planes.label_slices(plane))
+        masks = [
+            (planes.label_slices(part.plane, slice(y0, y1), slice(x0, x1)), mask[y0:y1, x0:x1])
+            for part, answer in zip(obj.parts, answers, strict=True)
+            for mask in [answer.mask]
+            for y0, x0, y1, x1 in [answer.bbox(answer.chosen) or (0, 0, 0, 0)]
+        ]
+        if not sum(change.write(where, mask, label).count for where, mask in masks):
+            raise LabelsError(_why_nothing_was_written(change, obj, masks))
+        change.records[label] = _record(change, obj, label, answers, origin)
+        labels.append(label)
+    change.pending = ()
+    return labels
+
+
+def delete(change: Transaction, label: int) -> None:
+    """Make all pixels of an object background; its pending replacement goes too.
+
+    Raises
+    ------
+    InputError
+        If there is no such object.
+    """
+    if not change.relabel(label, 0) and label not in change.state.objects:
+        raise InputError(f"there is no object {label} in the labels")
+    change.records[label] = None
+    change.pending = tuple(obj for obj in change.pending if obj.replaces != label)
+
+
+def merge(change: Transaction, kept: int, gone: int) -> None:
+    """Give an object the pixels and the origin of another one.
+
+    Raises
+    ------
+    InputError
+        If one of them does not exist or is being edited, or both are the same.
+    """
+    if kept == gone:
+        raise InputError(f"object {kept} cannot be merged with itself; name two objects")
+    store, objects = change.state.store, change.state.objects
+    for label in (kept, gone):
+        if any(obj.replaces == label for obj in change.pending):
+            raise InputError(f"object {label} is being edited; accept or discard it, then merge")
+    if kept < 1 or store.extent(kept) is None:
+        raise InputError(f"there is no object {kept} in the labels to merge object {gone} into")
+    if gone < 1 or not change.relabel(gone, kept):
+        raise InputError(f"there is no object {gone} in the labels to merge into object {kept}")
+    first = objects.get(kept) or SegmentedObject(kept)
+    second = objects.get(gone) or SegmentedObject(gone)
+    change.records[gone] = None
+    if first.parts or second.parts:
+        change.records[kept] = replace(first, merged=(*first.merged, second))
+
+
+def reopened(
+    state: SessionState, planes: ImagePlanes, label: int, view: str, plane: PlaneIndex | None
+) -> PendingObject:
+    """Return the pending object that an accepted one becomes again; nothing is changed.
+
+    It has the prompts it was accepted with. An object that has none, or was merged, starts from its
+    mask: mask prompt and box.
+
+    Parameters
+    ----------
+    state : SessionState
+    planes : ImagePlanes
+    label : int
+    view : str
+        Which planes an object without prompts is cut into.
+    plane : PlaneIndex or None
+        Only this plane of the object; None for all.
+
+    Raises
+    ------
+    InputError
+        If there is no such object, or not on that plane.
+    """
+    record = state.objects.get(label)
+    if record is not None and record.reopens_from_prompts:
+        parts = [PendingPart(part.plane, part.prompts) for part in record.parts]
+        parts = [part for part in parts if plane in (None, part.plane)]
+    else:
+        parts = []
+    if not parts:
+        wanted = _planes_of(state, planes, label, view) if plane is None else [plane]
+        parts = [part for p in wanted if (part := _part_from_mask(state, planes, label, p))]
+    if not parts:
+        where = "the labels" if plane is None else str(plane)
+        raise InputError(f"there is no object {label} in {where}")
+    return PendingObject(tuple(parts), replaces=label, scope=tuple(part.plane for part in parts))
+
+
+def _record(
+    change: Transaction,
+    obj: PendingObject,
+    label: int,
+    answers: Sequence[Prediction],
+    origin: Origin,
+) -> SegmentedObject:
+    """Return the new row of the object table; parts on planes that were not reopened stay."""
+    old = change.state.objects.get(label) if obj.replaces is not None else None
+    redone = {*obj.scope, *obj.planes}
+    kept = [part for part in old.parts if part.plane not in redone] if old else []
+    new = [
+        ObjectPart(part.plane, part.prompts, answer.chosen, answer.score)
+        for part, answer in zip(obj.parts, answers, strict=True)
+    ]
+    return SegmentedObject(
+        label=label,
+        parts=(*kept, *new),
+        model=origin.model,
+        model_hash=origin.model_hash,
+        contrast_limits=origin.contrast_limits,
+        channel=origin.channel,
+    )
+
+
+def _why_nothing_was_written(
+    change: Transaction,
+    obj: PendingObject,
+    masks: Sequence[tuple[tuple[int | slice, ...], NDArray[np.bool_]]],
+) -> str:
+    """Say why an object has no pixel of its own, and what to do."""
+    where = ", ".join(str(plane) for plane in obj.planes)
+    found: set[int] = set()
+    for slices, mask in masks:
+        found.update(np.unique(change.state.store.read(slices)[mask]).tolist())
+    if not found:
+        return (
+            f"the mask on {where} is empty: nothing was accepted; "
+            f"add a positive point or a box, or discard the prompts"
+        )
+    known = sorted(label for label in found if label <= change.highest_before)
+    others = f"object {', '.join(map(str, known))}" if known else "another pending object"
+    return (
+        f"the mask on {where} is wholly covered by {others}: nothing was accepted; "
+        f"discard the prompts, or delete what covers them"
+    )
+
+
+def _planes_of(state: SessionState, planes: ImagePlanes, label: int, view: str) -> list[PlaneIndex]:
+    """Return the planes of a view that the box around an object crosses."""
+    box = state.store.extent(label) if label > 0 else None
+    if box is None:
+        return []
+    view = planes.canonical_view(view)
+    across = [s for s, letter in zip(box, planes.label_axes, strict=True) if letter not in view]
+    spans = [range(s.start, s.stop) for s in across]
+    return [PlaneIndex(view, index) for index in product(*spans)]
+
+
+def _part_from_mask(
+    state: SessionState, planes: ImagePlanes, label: int, plane: PlaneIndex
+) -> PendingPart | None:
+    mask = state.store.read(planes.label_slices(plane)) == label
+    return PendingPart(plane, mask_prompts(mask)) if label > 0 and mask.any() else None

@@ -1,0 +1,86 @@
+"""What a session tells those who listen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from samari.engine.history import Group
+from samari.engine.state import Change
+
+if TYPE_CHECKING:
+    from samari.engine.history import Action
+
+Kind = Literal["pending", "answer", "labels", "objects", "history"]
+
+
+@dataclass(frozen=True)
+class SessionEvent:
+    """Something in a session changed; what it is now can be read from the session.
+
+    Attributes
+    ----------
+    kind : str
+        "pending": the prompted objects. "answer": a prediction came. "labels": pixels. "objects":
+        the table. "history": what can be undone.
+    slices : tuple of slice or None
+        Of "labels": which part changed, one slice for every label axis; None for anywhere.
+    replaced : bool
+        Of "labels": the array is another one, because ids outgrew the dtype of the old one.
+    """
+
+    kind: Kind
+    slices: tuple[slice, ...] | None = None
+    replaced: bool = False
+
+
+Callback = Callable[[SessionEvent], object]
+
+
+class Listeners:
+    """Callbacks, called in the order in which they were connected."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callback] = []
+
+    def connect(self, callback: Callback) -> None:
+        """Call `callback` with every event from now on; once, however often it is connected."""
+        if callback not in self._callbacks:
+            self._callbacks.append(callback)
+
+    def disconnect(self, callback: Callback) -> None:
+        """Stop calling `callback`; nothing happens if it is not connected."""
+        if callback in self._callbacks:
+            self._callbacks.remove(callback)
+
+    def emit(self, events: Iterable[SessionEvent]) -> None:
+        """Call every callback with every event."""
+        for event in events:
+            for callback in tuple(self._callbacks):
+                callback(event)
+
+
+def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
+    """Return what an action of the history, or taking it back, changes.
+
+    Parameters
+    ----------
+    action : Action
+        A `Change`, a `Group` of actions, or anybody's.
+    replaced : bool
+        Whether the label array became another one.
+    """
+    events: list[SessionEvent] = []
+    for member in action.actions if isinstance(action, Group) else (action,):
+        if not isinstance(member, Change):
+            # Somebody else pushed it: it may have changed anything.
+            events += [SessionEvent("labels", None, replaced), SessionEvent("objects")]
+            events.append(SessionEvent("pending"))
+            continue
+        events += [SessionEvent("labels", edit.bbox, replaced) for edit in member.edits]
+        if member.records:
+            events.append(SessionEvent("objects"))
+        if member.pending[0] != member.pending[1]:
+            events.append(SessionEvent("pending"))
+    return [*events, SessionEvent("history")]

@@ -1,0 +1,105 @@
+"""What kinds of arrays can hold labels, and how parts of them are named."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samari.errors import InputError, LabelsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Index = Sequence[int | slice]
+"""Where in a label array: integers and slices, one an axis, missing ones at the end are whole."""
+
+Box = tuple[slice, ...]
+"""A slice with explicit, non-negative bounds for every axis of a label array."""
+
+
+def refuse_unwritable(array: Any) -> None:
+    """Check that an array can be a target for labels. Trap 24.
+
+    Raises
+    ------
+    LabelsError
+        If it is not an array of integers, is lazy (dask), or is read-only; the message offers
+        the copy that would do.
+    """
+    kind = type(array).__name__
+    if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
+        raise LabelsError(f"labels of type {kind} are not an array; pass numpy.asarray(labels)")
+    if type(array).__module__.split(".")[0] == "dask":
+        raise LabelsError(
+            f"labels of shape {array.shape} are a dask array, which cannot be written to; "
+            f"use a copy in memory: numpy.asarray(labels)"
+        )
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "ui":
+        raise LabelsError(
+            f"labels of dtype {dtype} are not whole numbers; use a copy: labels.astype('uint16')"
+        )
+    writeable = array.flags.writeable if isinstance(array, np.ndarray) else True
+    if not writeable or getattr(array, "read_only", False) or not hasattr(array, "__setitem__"):
+        raise LabelsError(
+            f"labels of type {kind} and shape {array.shape} are read-only; "
+            f"use a copy in memory: numpy.array(labels)"
+        )
+
+
+def is_in_memory(array: Any) -> bool:
+    """Tell whether an array is plain numpy memory, which a wider copy can replace."""
+    owner = array
+    while isinstance(owner, np.ndarray):
+        if isinstance(owner, np.memmap):
+            return False
+        owner = owner.base
+    return isinstance(array, np.ndarray) and not isinstance(owner, mmap.mmap)
+
+
+def as_box(slices: Index, shape: Sequence[int]) -> Box:
+    """Return a slice with explicit bounds for every axis.
+
+    Raises
+    ------
+    InputError
+        If there are more slices than axes, a step other than 1, or an index outside.
+    """
+    if len(slices) > len(shape):
+        raise InputError(f"{len(slices)} slices do not fit labels of shape {tuple(shape)}")
+    box = []
+    for where, size in zip(padded(slices, len(shape)), shape, strict=True):
+        if isinstance(where, slice):
+            start, stop, step = where.indices(size)
+            if step != 1:
+                raise InputError(f"{where} has step {step}; parts of labels have step 1")
+            box.append(slice(start, max(start, stop)))
+        else:
+            if not 0 <= where < size:
+                raise InputError(f"index {where} is outside of an axis of length {size}")
+            box.append(slice(int(where), int(where) + 1))
+    return tuple(box)
+
+
+def padded(slices: Index, ndim: int) -> list[int | slice]:
+    """Return one index an axis, whole axes at the end."""
+    return [*slices, *[slice(None)] * (ndim - len(slices))]
+
+
+def wider(dtype: np.dtype[Any], label: int) -> np.dtype[Any]:
+    """Return the narrowest dtype of the same sign that holds `label`."""
+    for size in (1, 2, 4, 8):
+        candidate = np.dtype(f"{dtype.kind}{size}")
+        if size > dtype.itemsize and label <= np.iinfo(candidate).max:
+            return candidate
+    raise LabelsError(f"object {label} does not fit any integer dtype; renumber the labels")
+
+
+def span(mask: NDArray[np.bool_], axis: int) -> tuple[int, int]:
+    """Return start and stop of the true pixels along one axis; (0, 0) if there are none."""
+    others = tuple(k for k in range(mask.ndim) if k != axis)
+    hits = np.flatnonzero(mask.any(axis=others))
+    return (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0)
