@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from samari.sam.vision_attention import _bias
 from samari.sam.vision_encoder import from_windows, to_windows
 
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ def test_a_smaller_grid_uses_the_same_entry_for_the_same_distance(small_model: M
     attention = small_model().vision_encoder.layers[1].attn
     tokens = pixels(1, 8, 8, 24)
     query = pixels(1, 3, 64, 8)
-    full = attention._relative_bias(query, 8, 8).reshape(3, 8, 8, 8, 8)
+    full = _bias(*attention._relative(query, 8, 8)).reshape(3, 8, 8, 8, 8)
     part = query.reshape(1, 3, 8, 8, 8)[:, :, :5, :3].reshape(1, 3, 15, 8)
-    small = attention._relative_bias(part, 5, 3).reshape(3, 5, 3, 5, 3)
+    small = _bias(*attention._relative(part, 5, 3)).reshape(3, 5, 3, 5, 3)
     torch.testing.assert_close(small, full[:, :5, :3, :5, :3])
     assert attention(tokens[:, :5, :3])[0].shape == (1, 5, 3, 24)
 
@@ -137,3 +138,11 @@ def test_padding_of_windows_takes_part_in_attention(small_model: Make) -> None:
     # A constant value bias moves every token equally, padded keys included.
     assert not torch.allclose(without, shifted)
     assert before.shape == shifted.shape
+
+
+def test_a_large_grid_gives_the_same_with_and_without_gradients(small_model: Make) -> None:
+    encoder = small_model(image_size=512, num_hidden_layers=2).vision_encoder
+    image = pixels(2, 3, 272, 264)
+    with torch.no_grad():
+        quiet = encoder(image).last_hidden_state
+    torch.testing.assert_close(quiet, encoder(image).last_hidden_state, atol=1e-5, rtol=1e-5)

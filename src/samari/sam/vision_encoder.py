@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from samari.sam.layers import SamLayerNorm, SamMLPBlock
 from samari.sam.outputs import SamVisionEncoderOutput
+from samari.sam.vision_attention import SamVisionAttention
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,83 +57,6 @@ class SamPatchEmbeddings(nn.Module):
             )
         out: torch.Tensor = self.projection(pixel_values).permute(0, 2, 3, 1)
         return out
-
-
-class SamVisionAttention(nn.Module):
-    """Multi-head attention over a grid of tokens, with decomposed relative positions.
-
-    Parameters
-    ----------
-    config : SamVisionConfig
-        Sizes of the encoder.
-    grid_size : int
-        Side of the largest grid, in tokens: it sets the length of the relative position tables.
-    """
-
-    def __init__(self, config: SamVisionConfig, grid_size: int) -> None:
-        super().__init__()
-        if config.hidden_size % config.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {config.hidden_size} must be a multiple of num_attention_heads "
-                f"{config.num_attention_heads}"
-            )
-        self.num_heads = config.num_attention_heads
-        self.head_dim = config.hidden_size // config.num_attention_heads
-        self.dropout = config.attention_dropout
-        self.use_rel_pos = config.use_rel_pos
-        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=config.qkv_bias)
-        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
-        if self.use_rel_pos:
-            self.rel_pos_h = nn.Parameter(torch.zeros(2 * grid_size - 1, self.head_dim))
-            self.rel_pos_w = nn.Parameter(torch.zeros(2 * grid_size - 1, self.head_dim))
-
-    def forward(
-        self, x: torch.Tensor, output_attentions: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Attend within each (h, w) grid of a (B, h, w, hidden_size) tensor.
-
-        Returns
-        -------
-        (B, h, w, hidden_size) tensor
-            The attended tokens.
-        (B * heads, h * w, h * w) tensor or None
-            The attention probabilities, where asked for.
-        """
-        batch, height, width, channels = x.shape
-        qkv = self.qkv(x).view(batch, height * width, 3, self.num_heads, self.head_dim)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        bias = self._relative_bias(query, height, width) if self.use_rel_pos else None
-        dropout = self.dropout if self.training else 0.0
-        weights = None
-        if output_attentions:
-            logits = (query * self.head_dim**-0.5) @ key.transpose(-2, -1)
-            logits = logits if bias is None else logits + bias
-            weights = torch.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype)
-            out = F.dropout(weights, dropout) @ value
-            weights = weights.flatten(0, 1)
-        else:
-            out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout)
-        out = out.transpose(1, 2).reshape(batch, height, width, channels)
-        return self.proj(out), weights
-
-    def _relative_bias(self, query: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Return (B, heads, h * w, h * w) logits that depend on the relative position only.
-
-        They are computed from the unscaled query. A grid smaller than the tables uses their centre:
-        an equal distance is an equal entry.
-        """
-        grid = query.unflatten(2, (height, width))
-        rel_h = torch.einsum("bnhwd,hkd->bnhwk", grid, _table(self.rel_pos_h, height))
-        rel_w = torch.einsum("bnhwd,wkd->bnhwk", grid, _table(self.rel_pos_w, width))
-        bias = rel_h.unsqueeze(-1) + rel_w.unsqueeze(-2)
-        return bias.flatten(4, 5).flatten(2, 3)
-
-
-def _table(positions: torch.Tensor, size: int) -> torch.Tensor:
-    """Return (size, size, d) entries for every pair (query row, key row) of a line of tokens."""
-    line = torch.arange(size, device=positions.device)
-    centre = positions.shape[0] // 2
-    return positions[line[:, None] - line[None, :] + centre]
 
 
 class SamVisionLayer(nn.Module):
