@@ -1,0 +1,55 @@
+"""Where the network computes and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from samari.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"`` takes CUDA, then Apple's MPS, then the CPU; or any name torch knows.
+
+    Raises
+    ------
+    InputError
+        If torch does not know the name or has no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        device = torch.empty(1, device=device).device  # "cuda" is one of several
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        # AssertionError: a torch built without CUDA says so in this way.
+        raise InputError(
+            f"the device {name!r} is not there; use 'cpu' or 'auto' (torch {torch.__version__} "
+            f"says: {str(error).splitlines()[0]})"
+        ) from error
+    if device.type == "meta":
+        raise InputError("the device 'meta' computes nothing; use 'cpu' or 'auto'")
+    return device
+
+
+def choose_dtype(name: str) -> torch.dtype:
+    """Return the floating point type of a name; ``"auto"`` is float32.
+
+    Raises
+    ------
+    InputError
+        If the name is not known.
+    """
+    if name == "auto":
+        return torch.float32
+    if name not in DTYPES:
+        raise InputError(f"dtype is {name!r}; it must be 'auto', {', '.join(map(repr, DTYPES))}")
+    return DTYPES[name]

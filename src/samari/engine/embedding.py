@@ -1,0 +1,143 @@
+"""Image embeddings: what the encoder makes of one plane, once, and the memory that keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samari.engine.lru import ByteLru
+from samari.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """One encoded plane.
+
+    Attributes
+    ----------
+    features : (1, C, h, w) float tensor
+        The image embedding; h and w count tokens.
+    plane_shape : (int, int)
+        Rows and columns H, W of the plane.
+    input_shape : (int, int)
+        Rows and columns of the plane as the encoder saw it: after the resize, before the padding.
+    key : str
+        From `content_key`: equal keys mean equal embeddings.
+    """
+
+    features: torch.Tensor
+    plane_shape: tuple[int, int]
+    input_shape: tuple[int, int]
+    key: str
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features, in bytes."""
+        return self.features.numel() * self.features.element_size()
+
+
+class EmbeddingCache:
+    """Keeps the embeddings used last, by content.
+
+    Every method may be called from any thread. Several `Segmenter` may share one cache, because
+    the key of an embedding names its model.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Limit of the embeddings together. One of the bundled model takes 2 MiB, one of the
+        published SAM models 4 MiB.
+    """
+
+    def __init__(self, max_bytes: int = 2**30) -> None:
+        self._held: ByteLru[Embedding] = ByteLru(max_bytes)
+
+    def get(self, key: str) -> Embedding | None:
+        """Return the embedding with this key, or None."""
+        return self._held.get(key)
+
+    def put(self, embedding: Embedding) -> None:
+        """Hold an embedding under its own key."""
+        self._held.put(embedding.key, embedding, embedding.nbytes)
+
+    def clear(self) -> None:
+        """Drop every embedding."""
+        self._held.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all embeddings held, in bytes."""
+        return self._held.nbytes
+
+    def __len__(self) -> int:
+        """Return the number of embeddings held."""
+        return len(self._held)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is an embedding with this key."""
+        return key in self._held
+
+
+def content_key(
+    rgb: NDArray[np.uint8], model_hash: str, crop: tuple[int, int, int, int] | None = None
+) -> str:
+    """Return the name of the embedding of these pixels by this model.
+
+    It depends on what is in the array and not on where it came from: a picture changed in place
+    has another key, an equal picture in another layer the same (trap 7). Contrast limits and
+    channel count because they are in the pixels.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (H, W, 3)
+        The plane, or the part of it that is encoded.
+    model_hash : str
+        Content hash of the weights.
+    crop : (y0, x0, y1, x1), optional
+        Where in its plane `rgb` lies, if it is not all of it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        If `rgb` is not uint8 of shape (H, W, 3).
+    """
+    check_rgb(rgb)
+    digest = hashlib.sha256()  # has instructions of its own on current processors
+    digest.update(f"{model_hash}|{rgb.shape}|{crop}|".encode())
+    digest.update(np.ascontiguousarray(rgb).data)
+    return digest.hexdigest()
+
+
+def check_rgb(rgb: Any) -> None:
+    """Raise an InputError unless `rgb` is a uint8 array of shape (H, W, 3) with at least one pixel.
+
+    Raises
+    ------
+    InputError
+        Names the shape and the dtype.
+    """
+    if (
+        not isinstance(rgb, np.ndarray)
+        or rgb.dtype != np.uint8
+        or rgb.ndim != 3
+        or rgb.shape[2] != 3
+        or 0 in rgb.shape
+    ):
+        shape = getattr(rgb, "shape", None)
+        raise InputError(
+            f"an RGB plane must be a uint8 array of shape (H, W, 3), got "
+            f"{getattr(rgb, 'dtype', type(rgb).__name__)} of shape {shape}; "
+            "samari.engine.planes.to_rgb_uint8 makes one"
+        )

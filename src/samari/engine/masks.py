@@ -1,0 +1,190 @@
+"""Mask logits of the model to masks of the plane, and masks of the plane to mask prompts.
+
+Logits come at a quarter of the frame's pixels. They are resized to the padded frame, the padding is
+cut off, the rest is resized to the plane, and only then compared with 0 (Kirillov et al., "Segment
+Anything", 2023, as released). Both resizes are linear along each axis, so each axis has one matrix
+from logits to pixels; of it only the part around an object is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from scipy import sparse
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from samari.engine.frames import Frame
+
+Box = tuple[int, int, int, int]
+
+#: A logit of this size is "certainly": what a mask prompt of a user's mask is filled with. The
+#: sigmoid of it is 0.999.
+CERTAIN = 6.9
+#: Logit of a mask that the model was not asked for: empty without a doubt.
+EMPTY_LOGIT = -20.0
+#: Pixels of a plane that are drawn at a time.
+_STRIP = 2**18
+
+
+def resize_in_full(logits: torch.Tensor, frame: Frame) -> torch.Tensor:
+    """Resize mask logits to the plane, without a shortcut.
+
+    Parameters
+    ----------
+    logits : (n, 4 h, 4 w) float tensor
+        Of `frame.logits_shape`.
+    frame : Frame
+        How the plane lies in the model's frame.
+
+    Returns
+    -------
+    (n, H, W) float tensor
+    """
+    rows, cols = frame.input_shape
+    x = F.interpolate(logits[None], frame.padded_shape, mode="bilinear", align_corners=False)
+    x = x[..., :rows, :cols]
+    return F.interpolate(x, frame.plane_shape, mode="bilinear", align_corners=False)[0]
+
+
+def masks_of(
+    logits: NDArray[np.float32], frame: Frame
+) -> tuple[NDArray[np.bool_], list[Box | None]]:
+    """Resize mask logits to the plane and compare them with 0.
+
+    Only the pixels that can exceed 0 are computed: those whose weights reach a positive logit. The
+    result is that of `resize_in_full`, but for rounding where a value is 0 within float32.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (n, 4 h, 4 w)
+        Of `frame.logits_shape`.
+    frame : Frame
+        How the plane lies in the model's frame.
+
+    Returns
+    -------
+    masks : ndarray of bool, shape (n, H, W)
+    boxes : list of (y0, x0, y1, x1) or None
+        Of each mask the box that holds it, half-open, in pixels of the plane; None if it is empty.
+    """
+    masks = np.zeros((len(logits), *frame.plane_shape), dtype=bool)
+    axes = [_AxisResize(frame, axis) for axis in (0, 1)]
+    boxes = [_draw(plane, mask, axes) for plane, mask in zip(logits, masks, strict=True)]
+    return masks, boxes
+
+
+def _draw(
+    logits: NDArray[np.float32], mask: NDArray[np.bool_], axes: list[_AxisResize]
+) -> Box | None:
+    """Fill in one mask and return its box."""
+    positive = logits > 0
+    spans = []
+    for axis, resize in enumerate(axes):
+        seen = np.flatnonzero(positive.any(axis=1 - axis))
+        span = resize.reach(seen[0], seen[-1]) if len(seen) else None
+        if span is None:
+            return None
+        spans.append(span)
+    (y0, y1), (x0, x1) = spans
+    taps_y, along_y = axes[0].matrix(y0, y1)
+    taps_x, along_x = axes[1].matrix(x0, x1)
+    # Rows of pixels in strips: temporaries that stay in the processor's cache.
+    wide = np.ascontiguousarray((along_x @ logits[taps_y, taps_x].T).T)
+    strip = max(1, _STRIP // (x1 - x0))
+    for row in range(0, y1 - y0, strip):
+        part = along_y[row : row + strip] @ wide
+        np.greater(part, 0, out=mask[y0 + row : y0 + row + len(part), x0:x1])
+    inner = box_of(mask[y0:y1, x0:x1])
+    if inner is None:
+        return None
+    return inner[0] + y0, inner[1] + x0, inner[2] + y0, inner[3] + x0
+
+
+def box_of(mask: NDArray[np.bool_]) -> Box | None:
+    """Return the half-open box (y0, x0, y1, x1) of the pixels of a mask (H, W); None if empty."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    cols = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1
+
+
+class _AxisResize:
+    """Both resizes along one axis of a frame: logits -> padded frame -> cut -> plane."""
+
+    def __init__(self, frame: Frame, axis: int) -> None:
+        plane, inner = frame.plane_shape[axis], frame.input_shape[axis]
+        self._low, self._high, self._weight = _lerp(inner, plane)
+        self._first = _lerp(frame.logits_shape[axis], frame.padded_shape[axis])
+        low, high, _ = self._first
+        # The logits that each pixel of the plane may take from; both rise with the pixel.
+        self._lowest, self._highest = low[self._low], high[self._high]
+
+    def reach(self, first: int, last: int) -> tuple[int, int] | None:
+        """Return the half-open range of pixels that take from logits `first` to `last`."""
+        start = int(np.searchsorted(self._highest, first, side="left"))
+        stop = int(np.searchsorted(self._lowest, last, side="right"))
+        return (start, stop) if start < stop else None
+
+    def matrix(self, start: int, stop: int) -> tuple[slice, sparse.csr_matrix]:
+        """Return the logits that pixels `start` to `stop` take from, and their weights.
+
+        The matrix has a row a pixel and a column a logit. Each of the two resizes takes from two
+        neighbours, so a row has four entries; some fall on one logit and add up.
+        """
+        taps = slice(int(self._lowest[start]), int(self._highest[stop - 1]) + 1)
+        low, high, weight = self._first
+        w = self._weight[start:stop]
+        columns, shares = [], []
+        for inner, share in ((self._low[start:stop], 1 - w), (self._high[start:stop], w)):
+            columns += [low[inner], high[inner]]
+            shares += [share * (1 - weight[inner]), share * weight[inner]]
+        entries = np.stack(shares, axis=1).ravel(), np.stack(columns, axis=1).ravel() - taps.start
+        ends = np.arange(0, 4 * (stop - start) + 1, 4)
+        shape = (stop - start, taps.stop - taps.start)
+        return taps, sparse.csr_matrix((*entries, ends), shape=shape)
+
+
+def _lerp(
+    source: int, target: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return lower tap, upper tap and the upper one's weight of every target pixel.
+
+    Pixels cover their index by half a pixel to each side (``align_corners=False``).
+    """
+    place = (np.arange(target) + 0.5) * (source / target) - 0.5
+    place = np.clip(place, 0, source - 1)
+    low = np.floor(place).astype(np.intp)
+    return low, np.minimum(low + 1, source - 1), (place - low).astype(np.float32)
+
+
+def mask_prompt(mask: NDArray[np.bool_], frame: Frame) -> NDArray[np.float32]:
+    """Turn a mask of the plane into the logits that a model takes as a mask prompt.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+    frame : Frame
+        How the plane lies in the model's frame.
+
+    Returns
+    -------
+    ndarray of float32, shape (4 h, 4 w)
+        The log-odds of the covered share of each logit's area, at most `CERTAIN` to either side;
+        the padding is certainly outside.
+    """
+    rows, cols = frame.input_shape
+    share = Image.fromarray(mask.astype(np.float32))
+    share = share.resize((cols, rows), Image.Resampling.BOX)
+    covered = np.zeros(frame.padded_shape, dtype=np.float32)
+    covered[:rows, :cols] = np.asarray(share)
+    down = Image.fromarray(covered).resize(frame.logits_shape[::-1], Image.Resampling.BOX)
+    limit = 1 / (1 + np.exp(-CERTAIN))
+    odds = np.clip(np.asarray(down, dtype=np.float64), 1 - limit, limit)
+    return np.log(odds / (1 - odds)).astype(np.float32)

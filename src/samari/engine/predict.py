@@ -1,0 +1,400 @@
+"""Segmenter: images and prompts in, masks out. The one place that joins model, frame and caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from samari.engine.decoding import StepDecoder
+from samari.engine.devices import choose_device, choose_dtype
+from samari.engine.embedding import Embedding, EmbeddingCache, content_key
+from samari.engine.frames import FrameRule
+from samari.engine.inputs import as_plane, prompts_of
+from samari.engine.masks import masks_of
+from samari.engine.planes import to_rgb_uint8
+from samari.engine.prediction import Prediction
+from samari.engine.prompts import PlanePrompts
+from samari.errors import Cancelled, InputError
+from samari.zoo import LoadedModel, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from samari.engine.frames import Frame
+    from samari.sam import SamModel
+    from samari.zoo import ModelInfo
+
+__all__ = ["Prediction", "Segmenter"]
+
+
+class Segmenter:
+    """A model, ready to segment 2D images.
+
+    A mask is a function of the image, the ordered prompts, the candidates chosen and the model;
+    what was predicted before changes nothing but the time it takes. `PlanePrompts` defines it.
+
+    One thread may predict while others read attributes and ask `cached`. No setting of torch is
+    changed for the process.
+
+    Parameters
+    ----------
+    model : str, path or LoadedModel
+        A name of the model list, a folder or a weight file. A model loaded before is taken over:
+        moved to the device and converted in place.
+    device : str
+        ``"auto"`` takes CUDA, then Apple's MPS, then the CPU; or any name torch knows.
+    dtype : str
+        Precision of the image encoder: ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``"auto"``
+        is float32 everywhere for now, as half precision is not quicker yet. Prompt encoder and mask
+        decoder always compute in float32.
+    cache : EmbeddingCache, optional
+        Where embeddings are kept; one of its own by default.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be found or loaded.
+    InputError
+        If the device or the dtype is not known, or not there.
+
+    Examples
+    --------
+    >>> import numpy as np, samari
+    >>> image = np.zeros((64, 96)); image[20:40, 30:60] = 1
+    >>> segmenter = samari.Segmenter()
+    >>> segmenter.predict(image, points=[(30, 45)]).masks.shape
+    (3, 64, 96)
+    """
+
+    def __init__(
+        self,
+        model: str | Path | LoadedModel = "samari-tiny",
+        device: str = "auto",
+        dtype: str = "auto",
+        *,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
+        self._device, self._dtype = choose_device(device), choose_dtype(dtype)
+        self._loaded = model if isinstance(model, LoadedModel) else load(model)
+        network = self._loaded.model.float().eval().requires_grad_(False)
+        if self._dtype != torch.float32:
+            network.vision_encoder.to(self._dtype)
+        self._model = network.to(self._device)
+        self._rule = FrameRule.of(network.config)
+        self._cache = EmbeddingCache() if cache is None else cache
+        self._decoder = StepDecoder(network)
+
+    @property
+    def model(self) -> SamModel:
+        """The network."""
+        return self._model
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model as it was found."""
+        return self._loaded.name
+
+    @property
+    def model_hash(self) -> str:
+        """Content hash of the weights."""
+        return self._loaded.hash
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """What the model list says about the model; None for a file of the user's own."""
+        return self._loaded.info
+
+    @property
+    def device(self) -> str:
+        """Where the network computes, as torch calls it."""
+        return str(self._device)
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the image encoder."""
+        return str(self._dtype).removeprefix("torch.")
+
+    @property
+    def cache(self) -> EmbeddingCache:
+        """The embeddings held in memory."""
+        return self._cache
+
+    def predict(
+        self,
+        image: Any,
+        points: Any = (),
+        labels: Any = None,
+        box: Any = None,
+        mask: Any = None,
+        *,
+        multimask: bool | None = None,
+        rgb: bool | None = None,
+        contrast_limits: tuple[float, float] | None = None,
+    ) -> Prediction:
+        """Segment one object of a 2D image.
+
+        Parameters
+        ----------
+        image : array-like, shape (H, W) or (H, W, 3 | 4)
+            Any boolean, integer or real floating point dtype.
+        points : sequence of (y, x)
+            In pixels, the centre of a pixel at its integer index; in the order of the clicks.
+        labels : sequence of int, optional
+            Of every point: 1 in the object (the default), 0 not in it.
+        box : (y0, x0, y1, x1), optional
+            Two opposite corners around the object.
+        mask : ndarray of bool, shape (H, W), optional
+            A first guess of the object.
+        multimask : bool, optional
+            Whether each step gives three candidates or one. By default three for a lone point,
+            whose object may be a part or a whole, and one for everything else.
+        rgb : bool, optional
+            Whether the last axis is colour. By default it is for uint8 images of shape (H, W, 3)
+            and (H, W, 4).
+        contrast_limits : (float, float), optional
+            Intensities shown as black and white; see `samari.engine.planes.to_rgb_uint8`.
+
+        Returns
+        -------
+        Prediction
+            ``prediction.best`` is the mask of the highest score.
+
+        Raises
+        ------
+        InputError
+            If the image is not 2D, or the prompts are missing, malformed or outside the image.
+        """
+        prompts = prompts_of(points, labels, box, mask)
+        plane = as_plane(image, rgb)
+        if prompts.is_empty:
+            raise InputError("there is no prompt; give points, a box or a mask")
+        prompts.check_fits(plane.shape[:2])
+        embedding = self.encode(to_rgb_uint8(plane, contrast_limits))
+        return self.predict_prompts(embedding, prompts, multimask)
+
+    def predict_each(
+        self,
+        image: Any,
+        points: Any = (),
+        boxes: Any = (),
+        *,
+        multimask: bool | None = None,
+        rgb: bool | None = None,
+        contrast_limits: tuple[float, float] | None = None,
+    ) -> list[Prediction]:
+        """Segment one object for every point and every box of a 2D image.
+
+        Parameters
+        ----------
+        image, multimask, rgb, contrast_limits
+            As for `predict`.
+        points : sequence of (y, x)
+            One object each.
+        boxes : sequence of (y0, x0, y1, x1)
+            One object each.
+
+        Returns
+        -------
+        list of Prediction
+            Those of the points, then those of the boxes; each as `predict` gives it.
+
+        Raises
+        ------
+        InputError
+            As for `predict`.
+        """
+        prompts = [PlanePrompts((point,), (1,)) for point in points]
+        prompts += [PlanePrompts(box=box) for box in boxes]
+        plane = as_plane(image, rgb)
+        if not prompts:
+            raise InputError("there is no prompt; give points or boxes")
+        for prompt in prompts:
+            prompt.check_fits(plane.shape[:2])
+        embedding = self.encode(to_rgb_uint8(plane, contrast_limits))
+        return self.predict_many(embedding, prompts, multimask)
+
+    def encode(
+        self,
+        rgb: NDArray[np.uint8],
+        progress: Callable[[int, int], object] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Embedding:
+        """Encode a plane, or return its embedding if it is held.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (H, W, 3)
+        progress : callable, optional
+            Called with (blocks done, blocks) after every block of the encoder.
+        cancel : callable, optional
+            Asked after every block; True stops.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` said so. Nothing is held of what was computed.
+        InputError
+            If `rgb` is not uint8 of shape (H, W, 3).
+        """
+        steps = self.encode_steps(rgb)
+        while True:
+            try:
+                done, total = next(steps)
+            except StopIteration as end:
+                embedding: Embedding = end.value
+                return embedding
+            if progress is not None:
+                progress(done, total)
+            if cancel is not None and cancel():
+                raise Cancelled(f"encoding was cancelled after {done} of {total} blocks")
+
+    def encode_steps(self, rgb: NDArray[np.uint8]) -> Generator[tuple[int, int], None, Embedding]:
+        """Encode a plane block by block, so that the caller can stop or do something in between.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (H, W, 3)
+            Not to be changed until the end.
+
+        Yields
+        ------
+        (int, int)
+            Blocks done and blocks in all, after every block. Nothing if the embedding is held.
+
+        Returns
+        -------
+        Embedding
+            As the value of StopIteration; it is put into the cache.
+
+        Raises
+        ------
+        InputError
+            If `rgb` is not uint8 of shape (H, W, 3).
+        """
+        key = self._key(rgb)
+        held = self._held(key)
+        if held is not None:
+            return held
+        frame = self._rule.frame((rgb.shape[0], rgb.shape[1]))
+        pixels = frame.pixels(rgb).to(self._device, self._dtype)
+        encoder = self._model.vision_encoder
+        total = len(encoder.layers)
+        steps = encoder.steps(pixels)
+        while True:
+            # Inference mode belongs to the thread: between two steps it must be as it was.
+            with torch.inference_mode():
+                try:
+                    done = next(steps)
+                except StopIteration as end:
+                    features = end.value.float()
+                    break
+            yield done, total
+        embedding = Embedding(features, frame.plane_shape, frame.input_shape, key)
+        self._cache.put(embedding)
+        return embedding
+
+    def cached(self, rgb: NDArray[np.uint8]) -> Embedding | None:
+        """Return the embedding of a plane if it is held; about 1 ms for a million pixels."""
+        return self._held(self._key(rgb))
+
+    def predict_prompts(
+        self, embedding: Embedding, prompts: PlanePrompts, multimask: bool | None = None
+    ) -> Prediction:
+        """Segment one object of an encoded plane.
+
+        The steps that these prompts share with earlier ones are not computed again, so a further
+        click costs one pass through the mask decoder.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            From `encode` of this model.
+        prompts : PlanePrompts
+        multimask : bool, optional
+            As for `predict`.
+
+        Raises
+        ------
+        InputError
+            If the prompts are empty, lie outside the plane or choose a candidate that is not
+            there, or if the embedding is another model's.
+        """
+        return self._predictions(embedding, [prompts], multimask, keep=True)[0]
+
+    def predict_many(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[PlanePrompts],
+        multimask: bool | None = None,
+    ) -> list[Prediction]:
+        """Segment many objects of an encoded plane, independent of each other, in batches.
+
+        Parameters
+        ----------
+        embedding, multimask
+            As for `predict_prompts`.
+        prompts : sequence of PlanePrompts
+            One object each.
+
+        Returns
+        -------
+        list of Prediction
+            In the order of the prompts; each as `predict_prompts` gives it, within float32.
+
+        Raises
+        ------
+        InputError
+            As for `predict_prompts`.
+        """
+        return self._predictions(embedding, list(prompts), multimask, keep=False)
+
+    def _predictions(
+        self,
+        embedding: Embedding,
+        prompts: list[PlanePrompts],
+        multimask: bool | None,
+        *,
+        keep: bool,
+    ) -> list[Prediction]:
+        frame = self._frame_of(embedding)
+        for prompt in prompts:
+            if prompt.is_empty:
+                raise InputError("there is no prompt; give points, a box or a mask")
+            prompt.check_fits(embedding.plane_shape)
+        answers = self._decoder.answer(embedding, frame, prompts, multimask, keep=keep)
+        predictions = []
+        for prompt, answer in zip(prompts, answers, strict=True):
+            chosen = answer.chosen(prompt.choice(prompt.n_steps - 1))
+            masks, boxes = masks_of(answer.logits, frame)
+            predictions.append(
+                Prediction(masks, answer.scores, answer.logits, chosen, tuple(boxes))
+            )
+        return predictions
+
+    def _key(self, rgb: NDArray[np.uint8]) -> str:
+        # Embeddings of another precision differ, and a cache may be shared.
+        precision = "" if self._dtype == torch.float32 else f"/{self.dtype}"
+        return content_key(rgb, self.model_hash + precision)
+
+    def _held(self, key: str) -> Embedding | None:
+        held = self._cache.get(key)
+        if held is None or held.features.device == self._device:
+            return held
+        features = held.features.to(self._device)
+        return Embedding(features, held.plane_shape, held.input_shape, held.key)
+
+    def _frame_of(self, embedding: Embedding) -> Frame:
+        """Return the frame in which an embedding was computed."""
+        frame = self._rule.frame(embedding.plane_shape)
+        shape = (1, self._model.config.mask_decoder_config.hidden_size, *frame.grid)
+        if tuple(embedding.features.shape) != shape or embedding.input_shape != frame.input_shape:
+            raise InputError(
+                f"an embedding of shape {tuple(embedding.features.shape)} is not one of model "
+                f"{self.model_name!r}, which makes {shape} of this plane; encode it again"
+            )
+        return frame
