@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # A virtual screen of known size, so that the tests see the same window everywhere.
 SCREEN := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
 
-.PHONY: setup demo test soak lint clean
+.PHONY: setup demo test soak lint pictures clean
 
 setup:
 	@scripts/bootstrap.sh $(VENV)
@@ -28,6 +28,11 @@ test: lint
 
 soak: setup
 	SAMARI_SOAK=1 $(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+
+# The pictures of the documentation, taken from the running program.
+pictures: setup
+	$(SCREEN) $(VENV)/bin/samari demo --close --output runs/demo/coins-labels.ome.tif \
+	    --screenshot docs/images/demo.png
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

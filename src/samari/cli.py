@@ -7,6 +7,7 @@ was not understood, 130 interrupted by Ctrl-C. Nothing heavy is imported before 
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from pathlib import Path
@@ -51,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, see the module.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that the terminal cannot show must not turn a success into an error.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments = _parse(words)
         run: Callable[[argparse.Namespace], int] = arguments.run
