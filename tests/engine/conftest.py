@@ -46,7 +46,9 @@ class DiscSegmenter:
         masks = np.stack([self._mask(shape, prompts, radius) for radius in radii])
         scores = np.array([0.5, 0.9, 0.7], np.float32)
         choice = prompts.choice(prompts.n_steps - 1)
-        return Prediction(masks, scores, np.zeros((3, 1, 1), np.float32), 1 if choice is None else choice)
+        return Prediction(
+            masks, scores, np.zeros((3, 1, 1), np.float32), 1 if choice is None else choice
+        )
 
     @staticmethod
     def _mask(shape: tuple[int, ...], prompts: PlanePrompts, last: float) -> NDArray[np.bool_]:

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import zarr
 
+from samari.engine.export import read_labels
+from samari.engine.history import Opaque
 from samari.engine.session import Session
 from samari.errors import InputError, LabelsError
 
@@ -59,7 +61,9 @@ def test_the_65536th_object_of_labels_on_disk_is_refused_and_nothing_changes(tmp
         session.accept()
     assert len(session.pending) == 1
     assert int(np.count_nonzero(labels[:])) == 1
-    copy = Session(np.zeros((40, 60), np.uint8), labels=labels[:].astype(np.uint32), segmenter=discs)
+    copy = Session(
+        np.zeros((40, 60), np.uint8), labels=labels[:].astype(np.uint32), segmenter=discs
+    )
     copy.add_point((10, 10))
     assert copy.accept() == [65_536]
 
@@ -98,8 +102,8 @@ def test_a_brush_stroke_is_a_step_of_the_one_history(discs):
     session.connect(events.append)
     session.record_edit(lambda: put(before), lambda: put(painted), slices=(slice(2, 21),))
     assert [(event.kind, event.slices) for event in events] == [
-        ("labels", (slice(2, 21), slice(0, 60))),
         ("history", None),
+        ("labels", (slice(2, 21), slice(0, 60))),
     ]
     session.add_point((30, 50))
     assert session.accept() == [13]
@@ -132,13 +136,13 @@ def test_events_tell_what_changed(discs):
     session.connect(note)
     session.connect(note)
     session.add_point((20, 30))
-    assert kinds == ["pending", "history"]
+    assert kinds == ["history", "pending"]
     kinds.clear()
     session.accept()
-    assert kinds == ["labels", "objects", "pending", "history"]
+    assert kinds == ["history", "labels", "objects", "pending"]
     kinds.clear()
     session.undo()
-    assert kinds == ["labels", "objects", "pending", "history"]
+    assert kinds == ["history", "labels", "objects", "pending"]
     kinds.clear()
     session.disconnect(note)
     session.disconnect(note)
@@ -154,6 +158,16 @@ def test_the_event_of_an_accept_has_the_box_of_the_object(discs):
     session.accept()
     (labels,) = (event for event in events if event.kind == "labels")
     assert labels.slices == (slice(2, 3), slice(10, 15), slice(20, 31))
+
+
+def test_an_action_pushed_by_somebody_else_is_told(discs):
+    session = Session(np.zeros((40, 60), np.uint8), segmenter=discs)
+    kinds = []
+    session.connect(lambda event: kinds.append(event.kind))
+    session.history.push(Opaque(lambda: None, lambda: None))
+    assert kinds == ["history"]
+    assert session.undo()
+    assert not session.history.can_undo
 
 
 def test_a_foreign_action_in_the_history_may_have_changed_anything(discs):
@@ -173,7 +187,7 @@ def test_a_foreign_action_in_the_history_may_have_changed_anything(discs):
     session.connect(lambda event: kinds.append(event.kind))
     assert session.undo()
     assert session.pending == ()
-    assert kinds == ["labels", "objects", "pending", "pending", "history"]
+    assert kinds == ["history", "labels", "objects", "pending", "pending"]
 
 
 @pytest.mark.parametrize("name", ["scale", "translate"])
@@ -187,3 +201,24 @@ def test_undo_and_redo_with_an_empty_history_say_no(discs):
     session = Session(np.zeros((4, 6)), segmenter=discs)
     assert session.undo() is False
     assert session.redo() is False
+
+
+def test_labels_are_saved_with_axes_voxel_size_units_and_position(tmp_path, discs):
+    session = Session(
+        np.zeros((2, 5, 40, 60), np.uint8),
+        axes="CZYX",
+        scale=(2, 0.5, 0.5),
+        units="micrometer",
+        translate=(10, 20, 30),
+        segmenter=discs,
+        name="Zellen",
+    )
+    session.add_point((3, 20, 30))
+    session.accept()
+    session.save(tmp_path / "labels.ome.tif")
+    saved = read_labels(tmp_path / "labels.ome.tif")
+    np.testing.assert_array_equal(saved.labels, session.labels)
+    assert saved.axes == "ZYX"
+    assert tuple(saved.scale) == (2, 0.5, 0.5)
+    assert tuple(saved.translate) == (10, 20, 30)
+    assert set(saved.units) == {"micrometer"}

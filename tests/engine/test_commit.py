@@ -82,7 +82,9 @@ def test_merge_of_objects_without_origin(discs):
     assert len(session.objects) == 0
 
 
-@pytest.mark.parametrize(("a", "b", "message"), [(1, 1, "itself"), (1, 7, "7"), (7, 1, "7"), (1, 0, "0")])
+@pytest.mark.parametrize(
+    ("a", "b", "message"), [(1, 1, "itself"), (1, 7, "7"), (7, 1, "7"), (1, 0, "0")]
+)
 def test_a_merge_that_cannot_be_done_changes_nothing(flat, a, b, message):
     two_objects(flat)
     before, depth = flat.labels.copy(), len(flat.history)

@@ -73,9 +73,14 @@ def test_an_empty_group_is_no_step():
 
 def test_a_group_that_fails_is_taken_back():
     values, history = [], History()
-    with pytest.raises(KeyError), history.group():
-        history.push(Add(values, 1))
-        raise KeyError
+
+    def fail():
+        with history.group():
+            history.push(Add(values, 1))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert values == []
     assert not history.can_undo
 

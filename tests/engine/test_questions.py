@@ -65,7 +65,10 @@ def test_accept_computes_the_answers_that_are_not_there(stack, discs):
     newest, oldest = stack.requests()
     stack.answer(newest, compute(stack, newest))
     stack.accept()
-    assert [prompts.points for prompts in discs.decoded] == [newest.prompts.points, oldest.prompts.points]
+    assert [prompts.points for prompts in discs.decoded] == [
+        newest.prompts.points,
+        oldest.prompts.points,
+    ]
     assert stack.labels[3, 20, 30] == stack.labels[4, 20, 30] == 1
 
 

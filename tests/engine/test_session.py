@@ -137,7 +137,8 @@ def test_an_object_accepted_on_z_2_to_5_stays_when_another_comes_on_z_10_and_11(
 
 
 @pytest.mark.parametrize(
-    ("view", "index"), [("YX", np.s_[3]), ("ZX", np.s_[:, 20]), ("XZ", np.s_[:, 20]), ("ZY", np.s_[:, :, 30])]
+    ("view", "index"),
+    [("YX", np.s_[3]), ("ZX", np.s_[:, 20]), ("XZ", np.s_[:, 20]), ("ZY", np.s_[:, :, 30])],
 )
 def test_prompts_act_on_the_plane_of_the_view(discs, view, index):
     stack = Session(np.zeros((12, 40, 60), np.uint8), axes="ZYX", segmenter=discs)
@@ -150,7 +151,9 @@ def test_prompts_act_on_the_plane_of_the_view(discs, view, index):
 
 def test_coordinates_of_an_image_with_channels_leave_the_channel_out(discs):
     """Trap 10, session side: T > 0 and Z > 0."""
-    session = Session(np.zeros((3, 4, 2, 20, 30), np.uint8), axes="TZCYX", channel=1, segmenter=discs)
+    session = Session(
+        np.zeros((3, 4, 2, 20, 30), np.uint8), axes="TZCYX", channel=1, segmenter=discs
+    )
     assert session.labels.shape == (3, 4, 20, 30)
     session.add_point((2, 1, 10, 15))
     session.accept()

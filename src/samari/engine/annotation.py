@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine import commit
-from samari.engine.events import Callback, Listeners, events_of
+from samari.engine.events import Callback, Listeners, SessionEvent, events_of
+from samari.engine.export import save_labels
 from samari.engine.history import History, Opaque
 from samari.engine.label_arrays import as_box
 from samari.engine.labels import LabelStore
@@ -74,9 +75,9 @@ class Annotation:
         self.translate = self._one_an_axis("translate", translate)
         self.units = units if units is None or isinstance(units, str) else tuple(units)
         self.name = name
-        self.history = History()
         self._state = SessionState(store)
         self._listeners = Listeners()
+        self.history = History(lambda: self._listeners.emit([SessionEvent("history")]))
 
     @property
     def labels(self) -> Any:
@@ -150,9 +151,6 @@ class Annotation:
 
     def save(self, path: str | Path) -> None:
         """Save the labels as OME-TIFF with axes, voxel size and units; see `save_labels`."""
-        # Here, because reading and writing files is not needed to annotate.
-        from samari.engine.export import save_labels
-
         save_labels(
             path,
             self.labels,

@@ -62,7 +62,7 @@ class Listeners:
 
 
 def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
-    """Return what an action of the history, or taking it back, changes.
+    """Return what an action, or taking it back, changes besides the history.
 
     Parameters
     ----------
@@ -83,4 +83,4 @@ def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
             events.append(SessionEvent("objects"))
         if member.pending[0] != member.pending[1]:
             events.append(SessionEvent("pending"))
-    return [*events, SessionEvent("history")]
+    return events

@@ -67,9 +67,15 @@ class History:
 
     An action is pushed after it was done. Pushing forgets what had been undone. An action whose
     `undo` or `redo` raises stays where it was, so that the error hides nothing.
+
+    Parameters
+    ----------
+    changed : callable, optional
+        Called without arguments after every step that was pushed, undone or redone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
+        self._changed = changed
         self._done: list[Action] = []
         self._undone: list[Action] = []
         self._groups: list[list[Action]] = []
@@ -81,6 +87,7 @@ class History:
             return
         self._done.append(action)
         self._undone.clear()
+        self._changed()
 
     @contextmanager
     def group(self) -> Iterator[None]:
@@ -117,6 +124,7 @@ class History:
         action = self._done[-1]
         action.undo()
         self._undone.append(self._done.pop())
+        self._changed()
         return action
 
     def redo(self) -> Action | None:
@@ -126,6 +134,7 @@ class History:
         action = self._undone[-1]
         action.redo()
         self._done.append(self._undone.pop())
+        self._changed()
         return action
 
     def __len__(self) -> int:
