@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the ``models`` command; each handler takes the arguments and returns an exit code."""
     parser = subparsers.add_parser("models", help="list, download and add models")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(run=_list)
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     listing = commands.add_parser("list", help="show all models and which of them are here")
     listing.set_defaults(run=_list)
