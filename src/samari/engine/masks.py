@@ -177,7 +177,7 @@ def mask_prompt(mask: NDArray[np.bool_], frame: Frame) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (4 h, 4 w)
         The log-odds of the covered share of each logit's area, at most `CERTAIN` to either side;
-        the padding is certainly outside.
+        the padding is certainly outside. At least one is positive, however small the mask.
     """
     rows, cols = frame.input_shape
     share = Image.fromarray(mask.astype(np.float32))
@@ -185,6 +185,10 @@ def mask_prompt(mask: NDArray[np.bool_], frame: Frame) -> NDArray[np.float32]:
     covered = np.zeros(frame.padded_shape, dtype=np.float32)
     covered[:rows, :cols] = np.asarray(share)
     down = Image.fromarray(covered).resize(frame.logits_shape[::-1], Image.Resampling.BOX)
+    odds = np.asarray(down, dtype=np.float64)
+    if odds.max() < 0.5:
+        # Finer than the logits: as it is, the prompt would say that there is nothing.
+        odds = odds * (0.75 / odds.max())
     limit = 1 / (1 + np.exp(-CERTAIN))
-    odds = np.clip(np.asarray(down, dtype=np.float64), 1 - limit, limit)
+    odds = np.clip(odds, 1 - limit, limit)
     return np.log(odds / (1 - odds)).astype(np.float32)
