@@ -311,6 +311,17 @@ def test_the_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in printed for name in MODELS)
 
 
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "samari", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
 def test_help_comes_in_less_than_three_tenths_of_a_second(
     figure: Callable[[str, float, str], None],
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -58,9 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parse(words)
         run: Callable[[argparse.Namespace], int] = arguments.run
-        return run(arguments)
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
     except SystemExit as stop:  # argparse has printed its line, or the help that was asked for
         return stop.code if isinstance(stop.code, int) else 2
+    except BrokenPipeError:  # whoever reads the list, such as `head`, has seen enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (SamariError, OSError, MemoryError) as error:
         print(f"samari: {_one_line(error)}", file=sys.stderr)
         return 1
