@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import struct
 import zipfile
 import zlib
@@ -109,10 +110,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     if start[:4] == b"\x89HDF":
         return read_h5(path)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        return _read_pickle(path)
-    if start[8:9] == b"{" or path.suffix == ".safetensors":
+    # First, because the length that a safetensors file begins with can look like anything.
+    if start[6:9] == b"\0\0{" or path.suffix == ".safetensors":
         return _read_safetensors(path)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return _read_pickle(path, zipped=start[:2] == b"PK")
     raise WeightsError(
         f"{path} is no weight file: it begins with {start[:16]!r}; "
         "safetensors, .pth, .pt, .bin and .h5 files can be read"
@@ -226,16 +228,15 @@ def shard_tensors(index: Path) -> dict[str, list[str]]:
     return shards
 
 
-def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
-    zipped = zipfile.is_zipfile(path)
+def _read_pickle(path: Path, *, zipped: bool) -> dict[str, torch.Tensor]:
     try:
         if zipped:
             _check_zip(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} was not opened: it holds more than tensors, and a pickle of that kind can run "
-            f"any program. Ask for a safetensors file. ({_first_line(error)})"
+            f"{path} was not opened: it is damaged, or holds more than tensors{_called(error)}; a "
+            "pickle of that kind can run any program. Ask for a safetensors file"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise WeightsError(
@@ -255,6 +256,12 @@ def _check_zip(path: Path) -> None:
         raise WeightsError(
             f"{path} is damaged: the checksum of its record {record} is wrong; fetch it again"
         )
+
+
+def _called(error: pickle.UnpicklingError) -> str:
+    """Return what the pickle would have called, where torch says it."""
+    name = re.search(r"GLOBAL (\S+)", str(error))
+    return f" ({name[1]})" if name else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -130,9 +130,9 @@ def published_names(
         origin = "original"
         tensors = _rename_original(tensors)
     codes = [tensors[key] for key in (IMAGE_CODE, PROMPT_CODE) if key in tensors]
+    if len(codes) == 2 and not codes[0].equal(codes[1]):
+        raise WeightsError(f"{path}: {IMAGE_CODE} and {PROMPT_CODE} must be equal, but differ")
     if codes:
-        if codes[0].shape != codes[-1].shape or not (codes[0] == codes[-1]).all():
-            raise WeightsError(f"{path}: {IMAGE_CODE} and {PROMPT_CODE} must be equal, but differ")
         tensors[IMAGE_CODE] = tensors[PROMPT_CODE] = codes[0]
     return tensors, origin
 
