@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from scipy import sparse
-from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
     from samari.engine.frames import Frame
@@ -32,33 +30,13 @@ EMPTY_LOGIT = -20.0
 _STRIP = 2**18
 
 
-def resize_in_full(logits: torch.Tensor, frame: Frame) -> torch.Tensor:
-    """Resize mask logits to the plane, without a shortcut.
-
-    Parameters
-    ----------
-    logits : (n, 4 h, 4 w) float tensor
-        Of `frame.logits_shape`.
-    frame : Frame
-        How the plane lies in the model's frame.
-
-    Returns
-    -------
-    (n, H, W) float tensor
-    """
-    rows, cols = frame.input_shape
-    x = F.interpolate(logits[None], frame.padded_shape, mode="bilinear", align_corners=False)
-    x = x[..., :rows, :cols]
-    return F.interpolate(x, frame.plane_shape, mode="bilinear", align_corners=False)[0]
-
-
 def masks_of(
     logits: NDArray[np.float32], frame: Frame
 ) -> tuple[NDArray[np.bool_], list[Box | None]]:
     """Resize mask logits to the plane and compare them with 0.
 
     Only the pixels that can exceed 0 are computed: those whose weights reach a positive logit. The
-    result is that of `resize_in_full`, but for rounding where a value is 0 within float32.
+    result is that of both resizes in full, but for rounding where a value is 0 within float32.
 
     Parameters
     ----------
