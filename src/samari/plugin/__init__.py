@@ -1,0 +1,1 @@
+"""The napari plugin: turns layers, keys and clicks into Session calls, and results into layers."""

@@ -1,0 +1,346 @@
+"""Joins one image layer, one Session and the layers that show it. The dock uses only this."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from samari.errors import InputError, SamariError
+from samari.plugin import notices
+from samari.plugin.bindings import Bindings
+from samari.plugin.controller_state import ControllerState
+from samari.plugin.jobs import Job
+from samari.plugin.saving import snapshot_of
+from samari.plugin.viewer_watch import ViewerWatch
+from samari.plugin.viewers import unwrapped
+from samari.plugin.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+    from samari.engine.events import SessionEvent
+    from samari.engine.planes import PlaneIndex
+
+
+class Controller(ControllerState):
+    """Interactive segmentation of one image layer.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    layer : napari.layers.Image, optional
+        By default the active layer, else the topmost image.
+    model : str or path
+        A zoo name that is on this machine, a folder or a weights file.
+    labels : napari.layers.Labels, optional
+        Layer to add objects to; by default a new one.
+    workshop : Workshop, optional
+        Threads and models to share; by default its own, closed with the controller.
+
+    Attributes
+    ----------
+    session : Session
+    image : napari.layers.Image
+    changed : Signal
+        Emitted when anything that the dock shows may have changed.
+    closed : Signal
+        Emitted once, when the controller has let everything go.
+
+    Raises
+    ------
+    InputError
+        If there is no image, or it cannot be annotated.
+    LabelsError
+        If the labels layer cannot be written.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image | None = None,
+        model: str | Path = "samari-tiny",
+        *,
+        labels: Labels | None = None,
+        workshop: Workshop | None = None,
+    ) -> None:
+        super().__init__(viewer, layer, model, labels, workshop)
+        self._accepting = False
+        self._bindings = Bindings(self)
+        self.session.connect(self._on_session)
+        self._watch = ViewerWatch(
+            self._viewer, self._on_view, self._encode_visible, self._on_removed, self._tell
+        )
+        self._bind_keys()
+        self._on_view()
+        self._encode_visible()
+
+    # What a user does; each of these has a key or a button
+
+    def set_tool(self, kind: str) -> None:
+        """Make the "points" or the "shapes" layer ready to draw on."""
+        layer = self._prompts.put_back(kind)
+        self._bindings.bind(layer, kind)
+        self._viewer.layers.selection.active = layer
+        layer.mode = "add" if kind == "points" else "add_rectangle"
+        self.changed.emit()
+
+    def toggle_tool(self) -> None:
+        """Go from the click tool to the box tool, or back."""
+        self.set_tool("shapes" if self.tool == "points" else "points")
+
+    def toggle_polarity(self) -> None:
+        """Let the next click take away from the object, or add to it again."""
+        self._prompts.set_negative(not self.negative)
+        self.changed.emit()
+
+    def next_candidate(self) -> None:
+        """Take the next candidate mask."""
+        self._cycle(1)
+
+    def previous_candidate(self) -> None:
+        """Take the previous candidate mask."""
+        self._cycle(-1)
+
+    def accept(self) -> list[int]:
+        """Make the pending masks objects.
+
+        If the model has not answered yet, it is done when it has; prompts added meanwhile belong
+        to the next object.
+
+        Returns
+        -------
+        list of int
+            The new labels; empty if there was nothing to accept, or not yet.
+        """
+        if not self.session.pending:
+            self._say("Nothing to accept yet: click on an object first")
+            return []
+        if self.session.requests() or self._prompts.sealed:
+            self._prompts.seal()
+            self._inference.ask()
+            return []
+        return self._accept_now()
+
+    def discard(self) -> None:
+        """Drop the pending prompts."""
+        self._prompts.drop_held()
+        if self.session.pending:
+            self._try(self.session.discard)
+
+    def undo(self) -> None:
+        """Take back the last step."""
+        self._prompts.drop_held()
+        self._labels.put_back()
+        if not self._try(self.session.undo):
+            self._say("Nothing to undo")
+
+    def redo(self) -> None:
+        """Do the last step again that was taken back."""
+        self._labels.put_back()
+        if not self._try(self.session.redo):
+            self._say("Nothing to redo")
+
+    def show_keys(self) -> None:
+        """Show the cheat sheet."""
+        from samari.plugin.cheat_sheet import show_cheat_sheet
+
+        self._sheet = show_cheat_sheet()
+
+    def cancel(self) -> None:
+        """Stop what the model is doing; prompts and objects stay."""
+        self._prompts.drop_held()
+        self._inference.cancel()
+        self._say("Cancelled. Your next click starts again")
+
+    def set_model(self, model: str | Path) -> None:
+        """Go on with another model that is on this machine; accepted objects stay as they are."""
+        self._segmenter = self._workshop.segmenter(model)
+        self._inference.set_segmenter(self._segmenter)
+        self.session.segmenter = self._segmenter  # type: ignore[assignment]
+        self._inference.ask()
+        self._encode_visible()
+
+    def save(self, path: str | Path) -> None:
+        """Save the labels as an OME-TIFF. Waits until it is written.
+
+        Raises
+        ------
+        ExportError
+            If it cannot be written.
+        """
+        self.session.save(path)
+
+    def save_in_background(self, path: str | Path) -> None:
+        """Save the labels as they are now, on the I/O thread; the status tells when it is done."""
+        self._say("Saving")
+        self._workshop.files.submit(
+            Job(snapshot_of(self.session, path), done=self._on_saved, failed=self._on_save_failed)
+        )
+
+    def wait(self, timeout: float = 30.0) -> bool:
+        """Process events until the model has answered everything; False after `timeout` seconds.
+
+        For scripts and tests; with a window on screen nobody has to wait.
+        """
+        self._watch.settle()
+        return self._workshop.inference.wait(timeout) and self._prompts.settled
+
+    def close(self) -> None:
+        """Remove the prompt layers and the preview, stop everything. The labels layer stays."""
+        if not self._open:
+            return
+        self._open = False
+        self.session.disconnect(self._on_session)
+        self._watch.close()
+        self._inference.close()
+        self._bindings.unbind_all()
+        self._prompts.close()
+        self._labels.close()
+        for layer in (self.points, self.shapes, self.preview):
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        if self._owns_workshop:
+            self._workshop.close()
+        self.closed.emit()
+
+    # What happens
+
+    def _bind_keys(self) -> None:
+        taken = self._bindings.bind(self._viewer, "viewer")
+        self._bindings.bind(self.labels_layer, "labels")
+        self.set_tool("shapes")
+        self.set_tool("points")
+        if taken:
+            names = ", ".join(key.label for key in taken)
+            notices.tell(
+                f"Another plugin uses {names}. Select a layer of Samari to use its own keys."
+            )
+
+    def _on_session(self, event: SessionEvent) -> None:
+        """Show what changed in the Session."""
+        self._labels.on_event(event)
+        if event.kind == "pending":
+            if not (self._prompts.reading or self._accepting):
+                self._prompts.write()
+            self._note = ""
+            self._inference.ask()
+        if event.kind == "answer" and self._prompts.sealed and not self.session.requests():
+            self._accept_now()
+        if event.kind in ("pending", "answer"):
+            self._preview.show(self._plane)
+        self.changed.emit()
+
+    def _on_view(self) -> None:
+        """Follow the plane on screen."""
+        self._plane = self._visible_plane()
+        if self._plane is not None:
+            self.session.view = self._plane.view
+            self._prompts.set_view(self._plane.view)
+        self._preview.show(self._plane)
+
+    def _visible_plane(self) -> PlaneIndex | None:
+        try:
+            view, point = self._source.visible_plane(self._viewer)
+            return self.session.planes.plane_at(point, view)
+        except InputError:
+            return None
+
+    def _encode_visible(self) -> None:
+        if self._plane is not None:
+            self._inference.encode(self._plane)
+
+    def _on_removed(self, layer: Any) -> None:
+        """Go on without a layer that the user deleted."""
+        if layer == self.image:
+            self.close()
+        elif layer == self.labels_layer:
+            count = len(self.session.objects)
+            if count:
+                self._say(f"{count} objects are hidden, not lost. Undo or accept shows them")
+        elif self._prompts.replace_removed(layer):
+            self._say("Prompts were removed with their layer. Choose a tool to go on")
+
+    def _cycle(self, step: int) -> None:
+        candidates = self.candidates
+        if candidates is None:
+            self._say("No candidate masks yet: click on an object first")
+            return
+        count = len(candidates.masks)
+        if count == 1:
+            self._say("There is only one candidate for these prompts")
+            return
+        self._try(lambda: self.session.choose((candidates.chosen + step) % count))
+
+    def _accept_now(self) -> list[int]:
+        self._accepting = True
+        self._labels.put_back()
+        try:
+            labels = self.session.accept()
+        except SamariError as error:
+            self._prompts.drop_held()
+            self._on_error(error)
+            return []
+        finally:
+            self._accepting = False
+        if self._prompts.sealed:
+            self._prompts.release()
+        else:
+            self._prompts.write()
+        self._say(accepted(labels))
+        return labels
+
+    def _on_saved(self, job: Job, path: str) -> None:
+        self._say(f"Saved to {path}")
+
+    def _on_save_failed(self, job: Job, error: BaseException) -> None:
+        self._on_error(error)
+
+    def _try(self, action: Callable[[], Any]) -> Any:
+        """Return what an action returns, or None and a notification if it could not be done."""
+        try:
+            return action()
+        except SamariError as error:
+            self._on_error(error)
+            return None
+
+
+def accepted(labels: list[int]) -> str:
+    """Return a sentence about the objects that were just accepted."""
+    if len(labels) == 1:
+        return f"Object {labels[0]} accepted"
+    return f"{len(labels)} objects accepted: {labels[0]} to {labels[-1]}" if labels else ""
+
+
+def annotate(
+    viewer: ViewerModel, layer: Image | None = None, model: str | Path = "samari-tiny"
+) -> Controller:
+    """Start interactive segmentation of an image layer, as the dock does.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer : napari.layers.Image, optional
+        By default the active layer, else the topmost image.
+    model : str or path
+        A zoo name that is on this machine, a folder or a weights file.
+
+    Returns
+    -------
+    Controller
+        Call its `close` when done; deleting the image layer or closing the viewer does it too.
+
+    Raises
+    ------
+    InputError
+        If there is no image, or it cannot be annotated.
+    """
+    workshop = Workshop()
+    controller = Controller(viewer, layer, model, workshop=workshop)
+    controller.closed.connect(workshop.close)
+    # A window closed with the image in it removes no layer: the threads end with the viewer.
+    weakref.finalize(unwrapped(viewer), workshop.close)
+    return controller

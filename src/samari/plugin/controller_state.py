@@ -1,0 +1,157 @@
+"""The parts of a controller, and what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from samari.engine.session import Session
+from samari.plugin import notices
+from samari.plugin.inference import Inference
+from samari.plugin.labels_sync import LabelsSync
+from samari.plugin.preview import Preview
+from samari.plugin.prompts_sync import PromptsSync
+from samari.plugin.source import ImageSource
+from samari.plugin.viewers import choose_image, unwrapped
+from samari.plugin.workshop import Workshop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Points, Shapes
+
+    from samari.engine.planes import PlaneIndex
+    from samari.engine.prediction import Prediction
+
+
+class ControllerState(QObject):
+    """One image layer, one Session, the layers that show it, and the questions to the model.
+
+    The parameters are those of `Controller`.
+    """
+
+    changed = Signal()
+    closed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image | None,
+        model: str | Path,
+        labels: Labels | None,
+        workshop: Workshop | None,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer = unwrapped(viewer)
+        self._source = source = ImageSource(unwrapped(layer or choose_image(viewer)))
+        labels = unwrapped(labels)
+        self._owns_workshop = workshop is None
+        self._workshop = Workshop() if workshop is None else workshop
+        self._segmenter = self._workshop.segmenter(model)
+        self._open = True
+        self._note = ""
+        self._plane: PlaneIndex | None = None
+        self.session = Session(
+            source.data,
+            axes=source.axes,
+            rgb=bool(source.layer.rgb),
+            channel=source.channel(viewer),
+            contrast_limits=source.contrast_limits(),
+            labels=None if labels is None else source.session_array(labels.data),
+            segmenter=self._segmenter,  # type: ignore[arg-type]  # stands for a Segmenter
+            name=source.layer.name,
+            **source.voxels(),
+        )
+        self._inference = Inference(
+            self.session, self._segmenter, self._workshop.inference, self._tell, self._on_error
+        )
+        self._labels = LabelsSync(viewer, source, self.session, labels)
+        self._preview = Preview(viewer, source, self.session)
+        self._preview.insert()
+        self._prompts = PromptsSync(viewer, source, self.session, self._on_refused)
+
+    @property
+    def image(self) -> Image:
+        """The image layer."""
+        return self._source.layer
+
+    @property
+    def points(self) -> Points:
+        """The layer of point prompts."""
+        return self._prompts.points
+
+    @property
+    def shapes(self) -> Shapes:
+        """The layer of boxes and outlines."""
+        return self._prompts.shapes
+
+    @property
+    def labels_layer(self) -> Labels:
+        """The layer of the result."""
+        return self._labels.layer
+
+    @property
+    def preview(self) -> Labels:
+        """The layer of the pending masks."""
+        return self._preview.layer
+
+    @property
+    def is_open(self) -> bool:
+        """False after `close`."""
+        return self._open
+
+    @property
+    def tool(self) -> str:
+        """The active tool: "points", "shapes", or "" when another layer is active."""
+        active = self._viewer.layers.selection.active
+        if active is None:
+            return ""
+        return "points" if active == self.points else "shapes" if active == self.shapes else ""
+
+    @property
+    def negative(self) -> bool:
+        """Whether the next click takes away from the object."""
+        return self._prompts.negative
+
+    @property
+    def candidates(self) -> Prediction | None:
+        """Candidate masks of the newest prompts, None while there are none."""
+        pending = self.session.pending
+        return self.session.prediction(pending[-1].newest) if pending else None
+
+    @property
+    def status(self) -> str:
+        """What is going on, in a few words."""
+        return self._inference.text or self._note
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Encoder blocks done and in all, None when nothing is computed."""
+        return self._inference.progress
+
+    @property
+    def busy(self) -> bool:
+        """Whether the model is at work for this image."""
+        return self._inference.busy
+
+    @property
+    def where(self) -> str:
+        """Device the model computes on; empty before it is loaded."""
+        return self._segmenter.where
+
+    def _on_refused(self, reason: str) -> None:
+        notices.warn(notices.sentence(reason))
+
+    def _on_error(self, error: BaseException) -> None:
+        self._note = ""
+        notices.tell_error(error)
+        self.changed.emit()
+
+    def _say(self, note: str) -> None:
+        self._note = note
+        self.changed.emit()
+
+    def _tell(self) -> None:
+        self.changed.emit()

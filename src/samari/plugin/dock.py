@@ -1,0 +1,304 @@
+"""The dock widget: shows what the Controller says, and calls it when a button is pressed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from samari.errors import SamariError
+from samari.plugin import notices
+from samari.plugin.controller import Controller
+from samari.plugin.dock_layout import NEW_LAYER, DockLayout
+from samari.plugin.model_choice import ModelChoice
+from samari.plugin.viewers import choose_image, unwrapped
+from samari.plugin.workshop import Workshop
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_IDLE = "Click on an object. Right-click on what does not belong to it."
+
+
+class SamariDock(QWidget):
+    """Samari's dock widget.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        napari fills it in, by this name.
+    model : str
+        Model chosen at first.
+
+    Attributes
+    ----------
+    controller : Controller or None
+        For the image chosen in the dock; None while there is none.
+    """
+
+    def __init__(self, napari_viewer: Viewer, model: str = "samari-tiny") -> None:
+        super().__init__()
+        self._viewer = unwrapped(napari_viewer)
+        self.controller: Controller | None = None
+        self._workshop = Workshop()
+        self._closed = False
+        self._targets: list[Any] = []
+        self._download = ("", 0, 0)
+        self.ui = DockLayout(self, ModelChoice(self._workshop.files, model))
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._follow_image)
+        self._first = True
+        self._connect()
+        self.destroyed.connect(self._workshop.close)
+        self._refresh()
+        self._soon.start()
+
+    def reset_choices(self, event: Any = None) -> None:
+        """List the layers again; napari calls this when layers come and go."""
+        if self._closed:
+            return
+        self.ui.image.reset_choices()
+        self._list_targets()
+        self._soon.start()
+
+    def event(self, event: QEvent) -> bool:
+        """Let everything go when napari takes the widget out of its window."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut_down()
+        return bool(super().event(event))
+
+    def shut_down(self) -> None:
+        """End the session and both threads; the labels layer stays in the viewer."""
+        if self._closed:
+            return
+        self._closed = True
+        self._soon.stop()
+        self._use(None)
+        self._workshop.close()
+
+    # From the user
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.image.changed.connect(self._on_image)
+        ui.labels.activated.connect(self._on_target)
+        ui.model.ready.connect(self._on_model)
+        ui.model.progress.connect(self._on_download)
+        ui.cancel.clicked.connect(self._on_cancel)
+        ui.save.clicked.connect(self._on_save)
+        ui.click.clicked.connect(self._on_click_tool)
+        ui.box.clicked.connect(self._on_box_tool)
+        ui.plus.clicked.connect(self._on_plus)
+        ui.minus.clicked.connect(self._on_minus)
+        ui.previous.clicked.connect(self._on_previous)
+        ui.next.clicked.connect(self._on_next)
+        ui.accept.clicked.connect(self._on_accept)
+        ui.discard.clicked.connect(self._on_discard)
+        ui.undo.clicked.connect(self._on_undo)
+        ui.redo.clicked.connect(self._on_redo)
+        ui.keys.clicked.connect(self._on_keys)
+
+    def _on_image(self, layer: Any = None) -> None:
+        self._soon.start()
+
+    def _on_target(self, index: int) -> None:
+        if self.controller is not None:
+            target = self._targets[index]
+            if target is None or target != self.controller.labels_layer:
+                self._open(self.controller.image, target)
+
+    def _on_model(self, name: str) -> None:
+        if self.controller is not None:
+            self.controller.set_model(name)
+
+    def _on_download(self, text: str, done: int, total: int) -> None:
+        self._download = (text, done, total)
+        self._refresh()
+
+    def _on_cancel(self) -> None:
+        if self.ui.model.downloading:
+            self.ui.model.cancel()
+        elif self.controller is not None:
+            self.controller.cancel()
+
+    def _on_save(self) -> None:
+        if self.controller is None:
+            return
+        suggested = f"{self.controller.image.name} labels.ome.tif"
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save labels", suggested, "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
+        )
+        if path:
+            if not Path(path).suffix:
+                path += ".ome.tif"
+            self.controller.save_in_background(path)
+
+    def _on_click_tool(self) -> None:
+        self._call("set_tool", "points")
+
+    def _on_box_tool(self) -> None:
+        self._call("set_tool", "shapes")
+
+    def _on_plus(self) -> None:
+        self._set_negative(False)
+
+    def _on_minus(self) -> None:
+        self._set_negative(True)
+
+    def _set_negative(self, negative: bool) -> None:
+        if self.controller is not None and self.controller.negative != negative:
+            self.controller.toggle_polarity()
+        self._refresh()
+
+    def _on_previous(self) -> None:
+        self._call("previous_candidate")
+
+    def _on_next(self) -> None:
+        self._call("next_candidate")
+
+    def _on_accept(self) -> None:
+        self._call("accept")
+
+    def _on_discard(self) -> None:
+        self._call("discard")
+
+    def _on_undo(self) -> None:
+        self._call("undo")
+
+    def _on_redo(self) -> None:
+        self._call("redo")
+
+    def _on_keys(self) -> None:
+        self._call("show_keys")
+
+    def _call(self, action: str, *arguments: Any) -> None:
+        if self.controller is not None:
+            getattr(self.controller, action)(*arguments)
+
+    # The session
+
+    def _follow_image(self) -> None:
+        """Annotate the chosen image, if it is another one than before."""
+        if self._closed:
+            return
+        if self._first:
+            self._choose_first()
+        chosen = unwrapped(self.ui.image.value)
+        if chosen is None or chosen not in self._viewer.layers:
+            self._use(None)
+        elif self.controller is None or self.controller.image != chosen:
+            self._open(chosen, None)
+
+    def _choose_first(self) -> None:
+        """Take the image that is active in the viewer."""
+        try:
+            wanted = choose_image(self._viewer)
+        except SamariError:
+            return
+        self._first = False
+        if wanted in self.ui.image.choices:
+            self.ui.image.value = wanted
+
+    def _open(self, image: Any, labels: Any) -> None:
+        """Start a session; the one before is closed, its labels layer stays."""
+        self._use(None)
+        try:
+            controller = Controller(
+                self._viewer, image, self.ui.model.model, labels=labels, workshop=self._workshop
+            )
+        except SamariError as error:
+            notices.tell_error(error)
+            self._refresh()
+            return
+        self._use(controller)
+
+    def _use(self, controller: Controller | None) -> None:
+        old, self.controller = self.controller, controller
+        if old is not None:
+            old.changed.disconnect(self._refresh)
+            old.closed.disconnect(self._on_controller_closed)
+            old.close()
+        if controller is not None:
+            controller.changed.connect(self._refresh)
+            controller.closed.connect(self._on_controller_closed)
+        if not self._closed:
+            self._list_targets()
+            self._refresh()
+
+    def _on_controller_closed(self) -> None:
+        """Go on without an image: its layer was deleted."""
+        self._use(None)
+        self._soon.start()
+
+    def _list_targets(self) -> None:
+        """List the labels layers that objects can be added to."""
+        own = () if self.controller is None else (self.controller.preview,)
+        layers = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
+        self._targets = [None, *(layer for layer in layers if layer not in own)]
+        combo = self.ui.labels
+        combo.clear()
+        combo.addItem(NEW_LAYER)
+        combo.addItems([layer.name for layer in self._targets[1:]])
+        if self.controller is not None and self.controller.labels_layer in self._targets:
+            combo.setCurrentIndex(self._targets.index(self.controller.labels_layer))
+
+    # What is shown
+
+    def _refresh(self) -> None:
+        """Show the state of the controller."""
+        ui, controller = self.ui, self.controller
+        for widget in (ui.labels, ui.click, ui.box, ui.plus, ui.minus, ui.save, ui.keys):
+            widget.setEnabled(controller is not None)
+        history = None if controller is None else controller.session.history
+        ui.undo.setEnabled(history is not None and history.can_undo)
+        ui.redo.setEnabled(history is not None and history.can_redo)
+        pending = controller is not None and bool(controller.session.pending)
+        ui.accept.setEnabled(pending)
+        ui.discard.setEnabled(pending)
+        self._refresh_candidates()
+        self._refresh_progress()
+        if controller is None:
+            ui.device.setText("")
+            return
+        ui.device.setText(controller.where or "not loaded yet")
+        tool = {"points": ui.click, "shapes": ui.box}.get(controller.tool)
+        for group, checked in (
+            (ui.tools, tool),
+            (ui.polarity, ui.minus if controller.negative else ui.plus),
+        ):
+            group.setExclusive(False)
+            for button in group.buttons():
+                button.setChecked(button is checked)
+            group.setExclusive(True)
+
+    def _refresh_candidates(self) -> None:
+        candidates = None if self.controller is None else self.controller.candidates
+        several = candidates is not None and len(candidates.masks) > 1
+        self.ui.previous.setEnabled(several)
+        self.ui.next.setEnabled(several)
+        if candidates is None:
+            self.ui.candidate.setText("\u2013")
+        else:
+            self.ui.candidate.setText(
+                f"{candidates.chosen + 1} of {len(candidates.masks)}, score {candidates.score:.2f}"
+            )
+
+    def _refresh_progress(self) -> None:
+        ui, controller = self.ui, self.controller
+        text, done, total = self._download
+        busy = bool(text)
+        if not text and controller is not None:
+            text, busy = controller.status, controller.busy
+            done, total = controller.progress or (0, 0)
+        ui.cancel.setEnabled(busy)
+        # A range of 0..0 is Qt's bar for work of unknown length; an idle one is empty.
+        ui.bar.setRange(0, 1 if not busy else min(total, 2**31 - 1) and 1000)
+        ui.bar.setValue(round(1000 * done / total) if busy and total else 0)
+        if not text:
+            text = "Open an image to begin." if controller is None else _IDLE
+        ui.status.setText(text)

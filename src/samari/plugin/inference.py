@@ -1,0 +1,256 @@
+"""Asks the model what a Session wants to know, in the right order, without waiting for it."""
+
+from __future__ import annotations
+
+import queue
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from samari.errors import Cancelled
+from samari.plugin.activity import show_activity
+from samari.plugin.jobs import Job, Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from samari.engine.pending import Request
+    from samari.engine.planes import ImagePlanes, PlaneIndex
+    from samari.engine.prediction import Prediction
+    from samari.engine.session import Session
+    from samari.plugin.models import DeferredSegmenter
+    from samari.plugin.worker import JobThread
+
+#: Encodings that take longer than this many seconds are shown in napari's activity dock.
+SHOW_AFTER = 0.3
+
+
+class Inference:
+    """The questions of one Session, answered on the inference thread.
+
+    Parameters
+    ----------
+    session : Session
+    segmenter : DeferredSegmenter
+    thread : JobThread
+    changed : callable
+        Called without arguments whenever `text`, `progress` or `busy` changed.
+    failed : callable
+        Called with an exception when something could not be computed.
+
+    Attributes
+    ----------
+    text : str
+        What is going on; empty when nothing is.
+    progress : (int, int) or None
+        Encoder blocks done and in all.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        segmenter: DeferredSegmenter,
+        thread: JobThread,
+        changed: Callable[[], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.text = ""
+        self.progress: tuple[int, int] | None = None
+        self.show_after = SHOW_AFTER
+        self._session = session
+        self._segmenter = segmenter
+        self._thread = thread
+        self._changed = changed
+        self._tell_failure = failed
+        self._loading: Job | None = None
+        self._encodings: dict[PlaneIndex, Job] = {}
+        self._encoded: set[PlaneIndex] = set()
+        self._asked: dict[Request, Job] = {}
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """True while something is being loaded, encoded or predicted."""
+        return bool(self._loading or self._encodings or self._asked)
+
+    def is_encoded(self, plane: PlaneIndex) -> bool:
+        """Whether a plane was encoded with this model."""
+        return plane in self._encoded
+
+    def set_segmenter(self, segmenter: DeferredSegmenter) -> None:
+        """Go on with another model: what is under way for the old one is cancelled."""
+        self.cancel()
+        self._segmenter = segmenter
+        self._encoded.clear()
+
+    def encode(self, plane: PlaneIndex, priority: Priority = Priority.VISIBLE) -> Job | None:
+        """Encode a plane in the background, unless it is or is being encoded.
+
+        Encodings of other planes that nobody clicked on are dropped: the newest one wins.
+        """
+        if priority is Priority.VISIBLE:
+            for other, job in list(self._encodings.items()):
+                if other != plane and not any(asked.after is job for asked in self._asked.values()):
+                    self._drop(self._encodings, other)
+        known = self._encodings.get(plane)
+        if known is not None and not known.hopeless:
+            known.priority = max(known.priority, priority)
+            return known
+        if plane in self._encoded:
+            return None
+        ticks: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+        job = Job(
+            partial(_encode_steps, self._session.planes, self._segmenter, plane),
+            priority,
+            after=self._load(),
+            done=self._on_encoded,
+            failed=self._on_failed,
+            progress=self._on_progress,
+            ticks=ticks,
+        )
+        self._encodings[plane] = job
+        self._thread.submit(job)
+        self._update()
+        return job
+
+    def ask(self) -> None:
+        """Ask what the Session wants to know now; drop what it no longer wants to know."""
+        wanted = self._session.requests()
+        for request, job in list(self._asked.items()):
+            if request not in wanted and job.state == "waiting":
+                self._drop(self._asked, request)
+        for request in wanted:
+            if request in self._asked and not self._asked[request].hopeless:
+                continue
+            job = Job(
+                partial(_answer_steps, self._session, request),
+                Priority.CLICK,
+                after=self.encode(request.plane, Priority.CLICK),
+                done=self._on_answer,
+                failed=self._on_failed,
+                progress=self._on_progress,
+            )
+            self._asked[request] = job
+            self._thread.submit(job)
+        self._update()
+
+    def cancel(self) -> None:
+        """Stop everything that is under way for this Session, at the next encoder block.
+
+        Prompts stay; the next question starts afresh.
+        """
+        for table in (self._asked, self._encodings):
+            for key in list(table):
+                self._drop(table, key)
+        if self._loading is not None:
+            self._loading.done = self._loading.failed = None
+            self._thread.cancel(self._loading)
+            self._loading = None
+        self._update()
+
+    def close(self) -> None:
+        """Stop everything; no callback comes after this."""
+        self._closed = True
+        self.cancel()
+
+    def _load(self) -> Job | None:
+        """Return the job that loads the model, None if it is loaded."""
+        if self._segmenter.loaded:
+            return None
+        if self._loading is None:
+            self._loading = Job(
+                partial(_load_steps, self._segmenter),
+                Priority.VISIBLE,
+                done=self._on_loaded,
+                failed=self._on_failed,
+            )
+            self._thread.submit(self._loading)
+        return self._loading
+
+    def _drop(self, table: dict[Any, Job], key: Any) -> None:
+        job = table.pop(key)
+        job.done = job.failed = job.progress = None
+        self._thread.cancel(job)
+
+    def _on_loaded(self, job: Job, result: object) -> None:
+        if job is self._loading:
+            self._loading = None
+        self._update()
+
+    def _on_encoded(self, job: Job, result: object) -> None:
+        for plane, other in list(self._encodings.items()):
+            if other is job:
+                del self._encodings[plane]
+                self._encoded.add(plane)
+        self.progress = None
+        self._update()
+
+    def _on_answer(self, job: Job, prediction: Any) -> None:
+        for request, other in list(self._asked.items()):
+            if other is job:
+                del self._asked[request]
+                self._session.answer(request, prediction)
+        self._update()
+
+    def _on_failed(self, job: Job, error: BaseException) -> None:
+        was_ours = job is self._loading
+        if was_ours:
+            self._loading = None
+        tables: tuple[dict[Any, Job], ...] = (self._encodings, self._asked)
+        for table in tables:
+            for key, other in list(table.items()):
+                if other is job:
+                    del table[key]
+                    was_ours = True
+        if not was_ours:
+            return
+        self.progress = None
+        if not isinstance(error, Cancelled):
+            self._tell_failure(error)
+        self._update()
+
+    def _on_progress(self, job: Job, done: int, total: int) -> None:
+        if job.ticks is not None and not job.shown and job.started is not None and done < total:
+            expected = (time.monotonic() - job.started) / max(done, 1) * total
+            if expected > self.show_after:
+                job.shown = True
+                show_activity(job.ticks, total, "Samari: encoding", job.cancel)
+        self.progress = (done, total)
+        self._update()
+
+    def _update(self) -> None:
+        if self._closed:
+            return
+        if self._loading is not None:
+            self.text = f"Loading the model {self._segmenter.requested}"
+        elif self._encodings:
+            self.text = "Encoding the image"
+        elif self._asked:
+            self.text = "Finding the mask"
+        else:
+            self.text = ""
+        if not self._encodings and not self._asked:
+            self.progress = None
+        self._changed()
+
+
+def _load_steps(segmenter: DeferredSegmenter, job: Job) -> Generator[tuple[int, int], None, None]:
+    """Load the model as a job of one step."""
+    yield 0, 1
+    segmenter.load()
+
+
+def _encode_steps(
+    planes: ImagePlanes, segmenter: DeferredSegmenter, plane: PlaneIndex, job: Job
+) -> Generator[tuple[int, int], None, None]:
+    """Read a plane and encode it. The embedding stays in the segmenter's cache."""
+    rgb = planes.rgb_plane(plane)
+    yield from segmenter.encode_steps(rgb)
+
+
+def _answer_steps(
+    session: Session, request: Request, job: Job
+) -> Generator[tuple[int, int], None, Prediction]:
+    """Predict the candidates of one request."""
+    prediction = yield from session.compute_steps(request)
+    return prediction

@@ -1,0 +1,98 @@
+"""The one table of shortcuts. Bindings, tooltips, the cheat sheet and the docs are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Where a key is bound: on our own layers, on the labels layer, and, while the dock is open, on
+#: the viewer, where every other binding goes first.
+EVERYWHERE = frozenset({"points", "shapes", "labels", "viewer"})
+LAYERS = frozenset({"points", "shapes", "labels"})
+
+
+@dataclass(frozen=True)
+class Key:
+    """One shortcut.
+
+    Attributes
+    ----------
+    action : str
+        Name of the method of `Controller` that it calls.
+    combo : str
+        Key combination as napari writes it.
+    label : str
+        As a person writes it.
+    text : str
+        What it does, in a few words; the button's text or tooltip.
+    where : frozenset of str
+        Out of "points", "shapes", "labels" and "viewer".
+    """
+
+    action: str
+    combo: str
+    label: str
+    text: str
+    where: frozenset[str] = EVERYWHERE
+
+
+KEYS: tuple[Key, ...] = (
+    Key("toggle_tool", "W", "W", "Click tool / box tool"),
+    Key(
+        "toggle_polarity",
+        "T",
+        "T",
+        "Next click adds to / takes away from the object",
+        frozenset({"points"}),
+    ),
+    Key("next_candidate", "Q", "Q", "Next candidate mask"),
+    Key("previous_candidate", "Shift-Q", "Shift+Q", "Previous candidate mask"),
+    Key("accept", "Enter", "Enter", "Accept: keep the mask as an object"),
+    Key("discard", "Escape", "Esc", "Discard the pending prompts"),
+    Key("undo", "Control-Z", "Ctrl+Z", "Undo", LAYERS),
+    Key("redo", "Control-Shift-Z", "Ctrl+Shift+Z", "Redo", LAYERS),
+    Key("show_keys", "H", "H", "Show this list of keys"),
+)
+
+#: Gestures of the mouse, for the cheat sheet.
+GESTURES: tuple[tuple[str, str], ...] = (
+    ("Click", "This belongs to the object"),
+    ("Right-click, Ctrl+click", "This does not belong to the object"),
+    ("Drag with the box tool", "Box around an object; a second box starts a second object"),
+)
+
+
+def key_of(action: str) -> Key:
+    """Return the first key of an action.
+
+    Raises
+    ------
+    KeyError
+        If no key is bound to the action.
+    """
+    for key in KEYS:
+        if key.action == action:
+            return key
+    raise KeyError(action)
+
+
+def tooltip(action: str) -> str:
+    """Return the tooltip of an action's button: what it does and its key."""
+    key = key_of(action)
+    return f"{key.text}  ({key.label})"
+
+
+def cheat_sheet() -> str:
+    """Return keys and gestures as an HTML table."""
+    rows = [*GESTURES, *((key.label, key.text) for key in KEYS)]
+    cells = "".join(
+        f"<tr><td><b>{label}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for label, text in rows
+    )
+    return f"<table cellspacing='4'>{cells}</table>"
+
+
+def as_markdown() -> str:
+    """Return keys and gestures as a Markdown table, for the documentation."""
+    rows = [*GESTURES, *((f"`{key.label}`", key.text) for key in KEYS)]
+    lines = ["| key or gesture | effect |", "|---|---|"]
+    lines += [f"| {label} | {text} |" for label, text in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,96 @@
+"""The layer that shows a Session's labels, kept equal to them, and the brush strokes on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from samari.plugin.layers import make_labels
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+    from samari.engine.events import SessionEvent
+    from samari.engine.session import Session
+    from samari.plugin.source import ImageSource
+
+
+class LabelsSync:
+    """The target layer of one Session.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    source : ImageSource
+    session : Session
+        Its labels are `layer`'s array, if a layer is given.
+    layer : napari.layers.Labels, optional
+        An existing layer to add to; by default a new one, which is added to the viewer.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        source: ImageSource,
+        session: Session,
+        layer: Labels | None = None,
+    ) -> None:
+        self._viewer = viewer
+        self._source = source
+        self._session = session
+        self._stale = False
+        self._travelling = False
+        if layer is None:
+            layer = make_labels(source, session.labels)
+            viewer.add_layer(layer)
+        self.layer: Labels = layer
+        self.layer.events.paint.connect(self._on_paint)
+
+    def is_shown(self) -> bool:
+        """Whether the layer is still in the viewer."""
+        return self.layer in self._viewer.layers
+
+    def put_back(self) -> None:
+        """Add the layer again after the user deleted it: its objects were not forgotten."""
+        if not self.is_shown():
+            self._viewer.add_layer(self.layer)
+            self._show_all()
+
+    def on_event(self, event: SessionEvent) -> None:
+        """Follow the Session; the screen is refreshed once a step."""
+        if event.kind == "labels":
+            self._stale = True
+            if event.replaced:
+                self.layer.data = self._source.layer_array(self._session.labels)
+        elif event.kind == "history" and self._stale:
+            self._show_all()
+
+    def undo_stroke(self) -> None:
+        """Take back the newest brush stroke; called by the Session's history."""
+        self._travel(self.layer.undo)
+
+    def redo_stroke(self) -> None:
+        """Do the brush stroke again that was taken back last."""
+        self._travel(self.layer.redo)
+
+    def close(self) -> None:
+        """Let the layer go; it stays in the viewer."""
+        self.layer.events.paint.disconnect(self._on_paint)
+
+    def _travel(self, move: Any) -> None:
+        self._travelling = True
+        try:
+            move()
+        finally:
+            self._travelling = False
+
+    def _on_paint(self, event: Any = None) -> None:
+        """Make a stroke of napari's brush, bucket or polygon a step of the one history."""
+        if not self._travelling:
+            self._session.record_edit(
+                self.undo_stroke, self.redo_stroke, label=int(self.layer.selected_label)
+            )
+
+    def _show_all(self) -> None:
+        self._stale = False
+        self.layer.refresh()

@@ -1,0 +1,316 @@
+"""Keeps the prompt layers and a Session's pending objects the same, whichever is edited."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+
+from samari.errors import InputError
+from samari.plugin.layers import (
+    NEGATIVE,
+    POSITIVE,
+    PointRow,
+    ShapeRow,
+    make_points,
+    make_shapes,
+    read_points,
+    read_shapes,
+    write_points,
+    write_shapes,
+)
+from samari.plugin.prompt_rows import STROKES, PromptRows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+
+    from samari.engine.session import Session
+    from samari.plugin.source import ImageSource
+
+_DONE = ("added", "changed", "removed")
+
+
+class PromptsSync:
+    """The points and shapes layers of one Session.
+
+    Rows of the layers belong to pending objects, the newest of which gets new points. When the
+    user accepts before the mask is there, `seal` holds back what is drawn from then on, for the
+    next object, until `release`.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    source : ImageSource
+    session : Session
+    refused : callable
+        Called with the reason when prompts are ignored.
+
+    Attributes
+    ----------
+    points, shapes : napari layers
+    view : str
+        Plane that new prompts act on.
+    negative : bool
+        Polarity of the next point.
+    reading : bool
+        True while the Session learns what the layers show.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        source: ImageSource,
+        session: Session,
+        refused: Callable[[str], None],
+    ) -> None:
+        self._viewer = viewer
+        self._source = source
+        self._session = session
+        self._refused = refused
+        self._rows = PromptRows(source, session.planes)
+        self._seals: list[int] = []
+        self._in_shapes_event = False
+        self._later = QTimer()
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self.write)
+        self.view = session.view
+        self.negative = False
+        self.reading = False
+        self.points = self._new_points()
+        self.shapes = self._new_shapes()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether an accept is due."""
+        return bool(self._seals)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the layers show what the Session has; False for an instant after a drawing."""
+        return not self._later.isActive()
+
+    def set_view(self, view: str) -> None:
+        """Let prompts act on another view from now on."""
+        if view != self.view:
+            self.view = view
+            self._set_defaults()
+
+    def set_negative(self, negative: bool) -> None:
+        """Choose the polarity of points added from now on."""
+        self.negative = negative
+        self._set_defaults()
+
+    def put_back(self, kind: str) -> Any:
+        """Return the "points" or "shapes" layer, added to the viewer if it is not there."""
+        layer = self.points if kind == "points" else self.shapes
+        if layer not in self._viewer.layers:
+            self._viewer.add_layer(layer)
+        return layer
+
+    def replace_removed(self, layer: Any) -> bool:
+        """Make a new layer for one that the user deleted; its prompts are gone with it."""
+        if layer == self.points:
+            self._release_layer(self.points)
+            self.points = self._new_points()
+        elif layer == self.shapes:
+            self._release_layer(self.shapes)
+            self.shapes = self._new_shapes()
+        else:
+            return False
+        self.read()
+        return True
+
+    def read(self) -> None:
+        """Make the Session's pending objects what the layers show."""
+        points, shapes = read_points(self.points), read_shapes(self.shapes)
+        given = (list(points), list(shapes))
+        for shape in [shape for shape in shapes if shape.kind in STROKES]:
+            shapes.remove(shape)
+            points += [replace(p, member=self._newest()) for p in self._rows.stroke_points(shape)]
+        limit = self._seals[0] if self._seals else None
+        reading = self._rows.read(
+            [row for row in points if limit is None or row.member < limit],
+            [row for row in shapes if limit is None or row.member < limit],
+            self._session.pending,
+            self.view,
+        )
+        held = self._held(points), self._held(shapes)
+        self.reading = True
+        try:
+            self._session.set_pending(reading.pending)
+        except InputError as error:
+            reading.refused.append(str(error))
+            self.write()
+        else:
+            if (reading.points + held[0], reading.shapes + held[1]) != given:
+                self._replace(reading.points + held[0], reading.shapes + held[1])
+        finally:
+            self.reading = False
+        self._set_defaults()
+        if reading.refused:
+            self._refused(reading.refused[0])
+
+    def write(self) -> None:
+        """Make the layers show the Session's pending objects, and what is held back."""
+        self._later.stop()
+        points, shapes = self._rows.write(self._session.pending)
+        held_points = self._held(read_points(self.points))
+        held_shapes = self._held(read_shapes(self.shapes))
+        self._replace(points + held_points, shapes + held_shapes)
+        self._set_defaults()
+
+    def seal(self) -> None:
+        """Let prompts added from now on belong to the next object."""
+        members = self._members()
+        start = self._seals[-1] if self._seals else 0
+        if any(member >= start for member in members):
+            self._seals.append(max(members) + 1)
+            self._set_defaults()
+
+    def release(self) -> None:
+        """Go on with what was held back: the sealed objects were accepted or dropped."""
+        if not self._seals:
+            return
+        base = self._seals[0]
+        points = [
+            replace(row, member=row.member - base) for row in self._held(read_points(self.points))
+        ]
+        shapes = [
+            replace(row, member=row.member - base) for row in self._held(read_shapes(self.shapes))
+        ]
+        self._seals = [seal - base for seal in self._seals[1:]]
+        self._replace(points, shapes)
+        self.read()
+
+    def drop_held(self) -> None:
+        """Forget the accepts that are due and what was drawn after them."""
+        if self._seals:
+            points, shapes = read_points(self.points), read_shapes(self.shapes)
+            limit = self._seals[0]
+            self._seals.clear()
+            self._replace(
+                [row for row in points if row.member < limit],
+                [row for row in shapes if row.member < limit],
+            )
+            self._set_defaults()
+
+    def close(self) -> None:
+        """Let both layers go."""
+        self._later.stop()
+        self._release_layer(self.points)
+        self._release_layer(self.shapes)
+
+    def _held(self, rows: list[Any]) -> list[Any]:
+        return [row for row in rows if self._seals and row.member >= self._seals[0]]
+
+    def _newest(self) -> int:
+        """Return the object that new points belong to."""
+        start = self._seals[-1] if self._seals else 0
+        return max((member for member in self._members() if member >= start), default=start)
+
+    def _members(self) -> list[int]:
+        members = [row.member for row in read_points(self.points)]
+        return members + [row.member for row in read_shapes(self.shapes)]
+
+    def _set_defaults(self) -> None:
+        """Say what the next point or shape will be."""
+        newest = self._newest()
+        label = NEGATIVE if self.negative else POSITIVE
+        self.points.feature_defaults = {"label": label, "object": newest, "view": self.view}
+        regions = {row.member for row in read_shapes(self.shapes)}
+        following = newest + 1 if newest in regions else newest
+        self.shapes.feature_defaults = {"object": following, "view": self.view}
+
+    def _replace(self, points: list[PointRow], shapes: list[ShapeRow]) -> None:
+        """Rewrite what differs. Not inside an event of the shapes layer, which is not done yet."""
+        if points != read_points(self.points):
+            write_points(self.points, points)
+        if shapes != read_shapes(self.shapes):
+            if self._in_shapes_event:
+                self._later.start(0)
+            else:
+                write_shapes(self.shapes, shapes)
+        for kind, rows in (("points", points), ("shapes", shapes)):
+            if rows:
+                self._put_back_quietly(kind)
+
+    def _put_back_quietly(self, kind: str) -> None:
+        selection = self._viewer.layers.selection
+        active = selection.active
+        self.put_back(kind)
+        if active is not None and selection.active != active:
+            selection.active = active
+
+    def _new_points(self) -> Any:
+        layer = make_points(self._source, self.view)
+        layer.events.data.connect(self._on_points)
+        layer.mouse_drag_callbacks.insert(0, self._on_press)
+        layer.mouse_double_click_callbacks.append(self._on_double_click)
+        return layer
+
+    def _new_shapes(self) -> Any:
+        layer = make_shapes(self._source, self.view)
+        layer.events.data.connect(self._on_shapes)
+        return layer
+
+    def _release_layer(self, layer: Any) -> None:
+        if layer == self.points:
+            layer.events.data.disconnect(self._on_points)
+            layer.mouse_drag_callbacks.remove(self._on_press)
+            layer.mouse_double_click_callbacks.remove(self._on_double_click)
+        else:
+            layer.events.data.disconnect(self._on_shapes)
+
+    def _on_points(self, event: Any) -> None:
+        if _action(event) in _DONE:
+            self._read_visible(event)
+
+    def _on_shapes(self, event: Any) -> None:
+        if _action(event) in _DONE:
+            self._in_shapes_event = True
+            try:
+                self._read_visible(event)
+            finally:
+                self._in_shapes_event = False
+
+    def _read_visible(self, event: Any) -> None:
+        """Read the layers; what was added while no plane was on screen is taken away again."""
+        if _action(event) == "added":
+            try:
+                self._source.visible_plane(self._viewer)
+            except InputError as error:
+                if self._in_shapes_event:
+                    self._later.start(0)
+                else:
+                    self.write()
+                self._refused(str(error))
+                return
+        self.read()
+
+    def _on_press(self, layer: Any, event: Any) -> None:
+        """Give the point that this press is going to add its polarity."""
+        if str(layer.mode) == "add":
+            self._set_polarity(event)
+
+    def _on_double_click(self, layer: Any, event: Any) -> None:
+        """Add the point of every second quick click, which napari takes for a double click."""
+        if str(layer.mode) == "add":
+            self._set_polarity(event)
+            layer.add(layer.world_to_data(event.position))
+
+    def _set_polarity(self, event: Any) -> None:
+        negative = self.negative != (event.button == 2 or "Control" in event.modifiers)
+        label = NEGATIVE if negative else POSITIVE
+        self.points.feature_defaults = {**_defaults(self.points), "label": label}
+
+
+def _defaults(layer: Any) -> dict[str, Any]:
+    return {name: column.iloc[0] for name, column in layer.feature_defaults.items()}
+
+
+def _action(event: Any) -> str:
+    """Return "added", "changed", ... of an event of a layer's data."""
+    return str(getattr(event.action, "value", event.action)).lower()

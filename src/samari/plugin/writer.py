@@ -1,0 +1,58 @@
+"""Saves a Labels layer from napari's File menu, as Samari's own Save does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from samari.engine.axes import DEFAULT_AXES, check_axes
+from samari.engine.export import save_labels
+from samari.errors import InputError
+
+
+def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save a labels layer as an OME-TIFF with axes, voxel size and units.
+
+    Parameters
+    ----------
+    path : str
+    data : array of int
+    meta : dict
+        The layer's metadata, as napari hands it to writers.
+
+    Returns
+    -------
+    list of str
+        The path that was written.
+
+    Raises
+    ------
+    ExportError, InputError
+        If it cannot be written, or the layer has more axes than a TIFF of labels.
+    """
+    ndim = len(data.shape)
+    if ndim not in DEFAULT_AXES:
+        raise InputError(f"labels with {ndim} axes cannot be saved; 2 to 5 axes are supported")
+    units = [str(unit) for unit in meta.get("units") or ()]
+    save_labels(
+        path,
+        data,
+        _axes(meta.get("axis_labels"), tuple(data.shape)),
+        scale=_floats(meta.get("scale"), ndim),
+        translate=_floats(meta.get("translate"), ndim),
+        units=units if len(units) == ndim and set(units) != {"pixel"} else None,
+        name=meta.get("name"),
+    )
+    return [path]
+
+
+def _axes(labels: Any, shape: tuple[int, ...]) -> str:
+    """Return the axes that a layer's axis labels name, else the default ones."""
+    try:
+        return check_axes("".join(str(label)[:1] for label in labels or ()), shape, "labels")
+    except InputError:
+        return DEFAULT_AXES[len(shape)]
+
+
+def _floats(values: Any, ndim: int) -> list[float] | None:
+    numbers = [] if values is None else [float(value) for value in values]
+    return numbers if len(numbers) == ndim else None
