@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
     import napari
 
+    from samari.plugin.controller import Controller
+
 __all__ = ["add_parser", "run"]
 
 # Prompts on scikit-image's `coins`, data coordinates (Y, X) in pixels. Positive points first.
 POINTS = ((54, 102), (51, 154), (123, 47))
 BOXES = ((92, 244, 146, 298), (233, 276, 290, 328))
 PROMPT_SECONDS = 60
+DEFAULT_MODEL = "samari-tiny"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -38,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "-o", "--output", default="samari-demo.ome.tif", metavar="LABELS.tif", help="label TIFF"
     )
     parser.add_argument("--screenshot", metavar="FILE.png", help="save a picture of the window")
-    parser.add_argument("--model", default="samari-tiny", help="a name, folder or weights file")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a name, folder or weights file")
     parser.add_argument("--close", action="store_true", help="close the window at the end")
     parser.set_defaults(run=run)
 
@@ -83,14 +86,14 @@ def _annotate_coins(arguments: argparse.Namespace) -> int:
     from skimage.data import coins
 
     from samari.engine.export import read_labels
-    from samari.plugin.controller import annotate
 
     started = time.perf_counter()
     output = Path(arguments.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer()
-    viewer.window.resize(1300, 900)
-    controller = annotate(viewer, viewer.add_image(coins(), name="coins"), model=arguments.model)
+    viewer.window.resize(1400, 900)
+    viewer.add_image(coins(), name="coins")
+    controller = _open_dock(viewer, arguments.model)
     for point in POINTS:
         controller.points.add(point)
         controller.wait(PROMPT_SECONDS)
@@ -115,6 +118,22 @@ def _annotate_coins(arguments: argparse.Namespace) -> int:
     else:
         napari.run()
     return 0
+
+
+def _open_dock(viewer: napari.Viewer, model: str) -> Controller:
+    """Open the dock as the menu does, and return its controller once it has picked the image."""
+    from qtpy.QtWidgets import QApplication
+
+    _, dock = viewer.window.add_plugin_dock_widget("samari")
+    deadline = time.monotonic() + PROMPT_SECONDS
+    while dock.controller is None:
+        if time.monotonic() > deadline:
+            raise SamariError(f"the dock did not pick the image within {PROMPT_SECONDS} s")
+        QApplication.processEvents()
+    controller: Controller = dock.controller
+    if model != DEFAULT_MODEL:
+        controller.set_model(model)
+    return controller
 
 
 def _picture(viewer: napari.Viewer, labels: napari.layers.Labels, path: Path) -> None:
