@@ -248,6 +248,36 @@ def test_large_compressed_files_are_read_page_by_page(tmp_path, monkeypatch, til
     assert (np.asarray(file.image) == STACK).all()
 
 
+def multi_file_stack(folder, array):
+    """Write a stack of 4 slices as an OME-TIFF of two files; return the first."""
+    identifiers = [f"urn:uuid:{i:032x}" for i in range(2)]
+    data = "".join(
+        f'<TiffData FirstZ="{z}" IFD="{z % 2}" PlaneCount="1">'
+        f'<UUID FileName="part{z // 2}.ome.tif">{identifiers[z // 2]}</UUID></TiffData>'
+        for z in range(4)
+    )
+    for i in range(2):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="{identifiers[i]}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+            'DimensionOrder="XYZCT" Type="uint16" SizeX="25" SizeY="20" SizeZ="4" SizeC="1" '
+            f'SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{data}</Pixels></Image></OME>'
+        )
+        options = {"description": xml.encode(), "metadata": None, "compression": "zlib"}
+        write(folder / f"part{i}.ome.tif", array[2 * i : 2 * i + 2], **options)
+    return folder / "part0.ome.tif"
+
+
+@pytest.mark.parametrize("limit", [100, 2**28])
+def test_an_ome_tiff_spread_over_several_files_is_one_stack(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(tiff_module, "LAZY_ABOVE", limit)
+    file = read_image(multi_file_stack(tmp_path, STACK[0, 0]))
+    assert isinstance(file.image, LazyPages) == (limit == 100)
+    assert (file.axes, file.note) == ("ZYX", "")
+    assert (np.asarray(file.image) == STACK[0, 0]).all()
+
+
 def test_a_large_compressed_rgb_stack_is_read_page_by_page(tmp_path, monkeypatch):
     monkeypatch.setattr(tiff_module, "LAZY_ABOVE", 100)
     array = RNG.integers(0, 256, (4, 20, 25, 3)).astype(np.uint8)

@@ -74,4 +74,11 @@ class LazyPages:
             page = self._series.pages[number]
             if page is None:  # a plane that the microscope never wrote
                 return np.zeros(self._page_shape, self.dtype)
-            return page.asarray()
+            file = page.parent.filehandle
+            if not file.closed:
+                return page.asarray()
+            file.open()  # another file of a series that is spread over several
+            try:
+                return page.asarray()
+            finally:
+                file.close()
