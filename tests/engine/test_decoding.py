@@ -79,7 +79,8 @@ def plain(model: SamModel, rgb: np.ndarray, prompts: PlanePrompts, multimask: bo
         boxes = torch.tensor([[placed(y0, x0) + placed(y1, x1)]])
     before = None
     for step in range(prompts.n_steps):
-        points, labels = prompts.points[: step + 1], prompts.labels[: step + 1]
+        count = step + 1 if boxes is None else step
+        points, labels = prompts.points[:count], prompts.labels[:count]
         lone = len(points) == 1 and prompts.box is None and prompts.mask is None
         output = model(
             torch.from_numpy(pixels),
@@ -276,13 +277,13 @@ def test_a_mask_prompt_is_seen_and_brings_its_box_along(segmenter, rgb):
     assert np.abs(moved.logits - prediction.logits).max() > 1e-3
 
 
-def test_a_mask_prompt_is_refined_by_its_logits_only_once(segmenter, rgb):
+def test_points_refine_the_answer_to_a_mask_prompt_and_not_the_mask_prompt(segmenter, rgb):
     y, x = np.indices(SHAPE)
     disc = np.hypot(y - 20, x - 18) < 8
     embedding = segmenter.encode(rgb)
     frame = segmenter._frame_of(embedding)
     prompts = PlanePrompts(CLICKS[:2], (1, 0), mask=disc)
-    before = torch.from_numpy(mask_prompt(disc, frame))[None, None]
+    before = torch.tensor(segmenter.predict_prompts(embedding, PlanePrompts(mask=disc)).logits)
     with torch.inference_mode():
         for count in (1, 2):
             placed = torch.from_numpy(frame.to_frame(CLICKS[:count]).copy()).float()
@@ -290,10 +291,10 @@ def test_a_mask_prompt_is_refined_by_its_logits_only_once(segmenter, rgb):
                 image_embeddings=embedding.features,
                 input_points=placed[None, None],
                 input_labels=torch.tensor([[[1, 0][:count]]]),
-                input_masks=before,
+                input_masks=before[None],
                 multimask_output=False,
             )
-            before = output.pred_masks[:, 0]
+            before = output.pred_masks[0, 0].clone()
     prediction = segmenter.predict_prompts(embedding, prompts)
     np.testing.assert_allclose(prediction.logits, output.pred_masks[0, 0].numpy(), atol=1e-4)
 

@@ -23,11 +23,12 @@ def test_prompts_are_built_in_order_and_leave_the_earlier_value_alone():
     assert [p.n_steps for p in (empty, one, two)] == [0, 1, 2]
 
 
-def test_a_box_or_a_mask_shares_its_step_with_the_first_point():
+def test_a_box_and_a_mask_are_one_step_and_every_point_is_another():
     assert PlanePrompts(box=(1, 2, 3, 4)).n_steps == 1
     assert PlanePrompts(mask=disc()).n_steps == 1
-    assert PlanePrompts(box=(1, 2, 3, 4)).with_point((2, 3)).n_steps == 1
-    assert PlanePrompts(mask=disc()).with_point((2, 3)).with_point((4, 5)).n_steps == 2
+    assert PlanePrompts(box=(1, 2, 3, 4), mask=disc()).n_steps == 1
+    assert PlanePrompts(box=(1, 2, 3, 4)).with_point((2, 3)).n_steps == 2
+    assert PlanePrompts(mask=disc()).with_point((2, 3)).with_point((4, 5)).n_steps == 3
 
 
 def test_a_box_may_be_dragged_in_any_direction():
@@ -103,6 +104,18 @@ def test_choices_belong_to_steps_and_go_where_the_first_step_changes():
     assert PlanePrompts(((1, 2), (3, 4)), (1, 1)).with_choice(1).choices == (None, 1)
     assert prompts.with_box((0, 0, 5, 5)).choices == ()
     assert prompts.with_mask(disc()).choices == ()
+
+
+def test_choices_are_carried_over_as_far_as_both_prompts_begin_alike():
+    old = PlanePrompts(((1, 2), (3, 4), (5, 6)), (1, 1, 0), choices=(2, 0, 1))
+    moved = PlanePrompts(((1, 2), (3, 5), (5, 6)), (1, 1, 0))
+    assert moved.with_choices_of(old).choices == (2,)
+    assert PlanePrompts(((1, 2),), (1,)).with_choices_of(old).choices == (2,)
+    longer = PlanePrompts((*old.points, (7, 8)), (*old.labels, 1))
+    assert longer.with_choices_of(old).choices == (2, 0, 1)
+    assert longer.with_box((0, 0, 9, 9)).with_choices_of(old).choices == ()
+    boxed = PlanePrompts(((1, 2),), (1,), (0, 0, 9, 9), choices=(2, 1))
+    assert PlanePrompts(box=(0, 0, 9, 9)).with_choices_of(boxed).choices == (2,)
 
 
 def test_a_polygon_is_a_mask_and_its_box():

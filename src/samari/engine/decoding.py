@@ -203,9 +203,9 @@ def _request(
     multimask: bool | None,
 ) -> _Request | None:
     """Return what the decoder is asked at a step (from 0); None where there is nothing to ask."""
-    count = step + 1
+    count = prompts.n_points(step)
     labels = prompts.labels[:count]
-    bounded = prompts.box is not None or prompts.mask is not None
+    bounded = prompts.has_region
     if not bounded and 1 not in labels:
         return None
     mask = None
@@ -223,8 +223,8 @@ def _frame_box(
 ) -> NDArray[np.float64] | None:
     """Return the box prompt (x0, y0, x1, y1) of the frame, cut to the plane.
 
-    A mask without box and points brings its bounding box along: SAM was never trained on a mask
-    prompt alone.
+    In the first step a mask without a box brings its bounding box along: SAM was never trained on a
+    mask prompt alone.
     """
     box = prompts.box
     if box is None:

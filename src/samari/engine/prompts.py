@@ -24,10 +24,10 @@ class PlanePrompts:
     """What a user said about one object on one plane, in order. Immutable, hashable, comparable.
 
     The mask that belongs to it is built in steps, so that a further click refines what is on the
-    screen. Step 1 takes the box, the mask and the first point, whichever there are; each later
-    point is a step that takes the box, all points so far and, as a mask prompt, the logits of the
-    candidate chosen at the step before. Nothing else enters: no earlier object, no earlier version
-    of the same prompts (trap 15).
+    screen. A box, a mask or both are the first step; each point is a step that takes the box, all
+    points so far and, as a mask prompt, the logits of the candidate chosen at the step before, as
+    SAM was trained. Nothing else enters: no earlier object, no earlier version of the same prompts
+    (trap 15).
 
     Negative points say where the object is not. While there is nothing else (no positive point,
     box or mask), a step gives one empty candidate of score 0 without asking the model, and the
@@ -88,13 +88,22 @@ class PlanePrompts:
 
     @property
     def n_steps(self) -> int:
-        """Number of steps: one for each point; one for a box or a mask without points."""
-        return max(len(self.points), int(self.box is not None or self.mask is not None))
+        """Number of steps: one for a box, a mask or both, and one for each point."""
+        return int(self.has_region) + len(self.points)
+
+    @property
+    def has_region(self) -> bool:
+        """Whether there is a box or a mask."""
+        return self.box is not None or self.mask is not None
 
     @property
     def says_where(self) -> bool:
         """Whether anything says where the object is: a positive point, a box or a mask."""
-        return self.box is not None or self.mask is not None or 1 in self.labels
+        return self.has_region or 1 in self.labels
+
+    def n_points(self, step: int) -> int:
+        """Return how many of the points a step (from 0) takes."""
+        return step + 1 - int(self.has_region)
 
     def choice(self, step: int) -> int | None:
         """Return the candidate chosen at a step (from 0), None for the highest score."""
@@ -143,6 +152,15 @@ class PlanePrompts:
         earlier = (self.choice(step) for step in range(self.n_steps - 1))
         return replace(self, choices=(*earlier, candidate))
 
+    def with_choices_of(self, other: PlanePrompts) -> PlanePrompts:
+        """Return these prompts with the choices that `other` made in the steps both begin with."""
+        chosen = self
+        for step in range(min(self.n_steps, other.n_steps)):
+            if chosen.step_key(step) != other.step_key(step):
+                break
+            chosen = replace(chosen, choices=other.choices[: step + 1])
+        return chosen
+
     @cached_property
     def key(self) -> str:
         """Name of the content: equal for equal prompts, 64 hexadecimal digits."""
@@ -153,7 +171,7 @@ class PlanePrompts:
 
         Two prompts that begin alike agree on the keys of the steps that they share.
         """
-        count = step + 1
+        count = self.n_points(step)
         choices = self.choices[:step]
         while choices and choices[-1] is None:
             choices = choices[:-1]
