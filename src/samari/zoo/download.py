@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import os
@@ -116,7 +117,8 @@ def download(job: Job) -> Path:
                 _fetch_until_right(job, part)
                 os.replace(part, target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise job.failed(_os_reason(error, target.parent)) from error
     return job.target
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samari.zoo.models import MODELS, ModelInfo
-from samari.zoo.store import resolve
+from samari.zoo.store import discard, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,8 @@ def load(
 ) -> LoadedModel:
     """Load a model, after downloading it if it has to be.
 
+    A download that has been damaged since is thrown away and fetched once more.
+
     Parameters
     ----------
     name_or_path : str or Path
@@ -77,27 +79,35 @@ def load(
     Cancelled
         If `cancel` returned True.
     """
+    from samari.errors import WeightsError
+
+    info = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
+    path = resolve(name_or_path, folder=folder, progress=progress, cancel=cancel)
+    try:
+        model, content = _read(path, info, dtype)
+    except WeightsError:
+        if info is None or not discard(info, path, folder=folder):
+            raise
+        path = resolve(name_or_path, folder=folder, progress=progress, cancel=cancel)
+        model, content = _read(path, info, dtype)
+    name = info.name if info else Path(name_or_path).name if path.is_dir() else path.stem
+    return LoadedModel(model, name, content, info)
+
+
+def _read(path: Path, info: ModelInfo | None, dtype: torch.dtype | None) -> tuple[SamModel, str]:
+    """Return the network in a file or folder and its hash."""
     import torch
 
-    from samari.errors import WeightsError
     from samari.sam import vit_config
     from samari.sam.weights import build_model, load_state_dict, read_config
     from samari.sam.weights_files import find_weights
 
-    path = resolve(name_or_path, folder=folder, progress=progress, cancel=cancel)
-    info = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
-    try:
-        file = find_weights(path)
-        tensors, _ = load_state_dict(file)
-        size = None if info is None or (file.parent / "config.json").is_file() else info.config
-        config = read_config(file, tensors) if size is None else vit_config(size)
-        model = build_model(tensors, config, file, dtype=torch.float32 if dtype is None else dtype)
-    except WeightsError as error:
-        if info is None or info.source == "bundled":
-            raise
-        raise WeightsError(f"{error}. Delete {path} and {info.name} is downloaded anew") from error
-    name = info.name if info else Path(name_or_path).name if path.is_dir() else path.stem
-    return LoadedModel(model, name, weights_hash(tensors, config), info)
+    file = find_weights(path)
+    tensors, _ = load_state_dict(file)
+    size = None if info is None or (file.parent / "config.json").is_file() else info.config
+    config = read_config(file, tensors) if size is None else vit_config(size)
+    model = build_model(tensors, config, file, dtype=torch.float32 if dtype is None else dtype)
+    return model, weights_hash(tensors, config)
 
 
 def weights_hash(tensors: dict[str, torch.Tensor], config: SamConfig) -> str:

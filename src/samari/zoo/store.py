@@ -200,6 +200,37 @@ def add(file: str | Path, name: str | None = None, *, folder: str | Path | None 
     return target
 
 
+def discard(info: ModelInfo, path: Path, *, folder: str | Path | None = None) -> bool:
+    """Remove a download that proved damaged, so that it is fetched again.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        Its entry in the table.
+    path : Path
+        What `resolve` returned for it.
+    folder : str or Path, optional
+        In place of `models_dir()`.
+
+    Returns
+    -------
+    bool
+        False for a file that no download would bring back: the bundled one, or one the user added.
+    """
+    from samari.sam.weights_files import find_weights
+
+    if info.source == "address":
+        path.unlink(missing_ok=True)
+        return True
+    if info.source == "hub" and models_dir(folder) not in path.parents:
+        file = find_weights(path)
+        blob = file.resolve()
+        file.unlink()
+        blob.unlink(missing_ok=True)
+        return True
+    return False
+
+
 def _find_listed(info: ModelInfo, home: Path) -> Path | None:
     own = longest_path(home / info.name)
     if info.source == "address":
