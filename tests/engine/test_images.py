@@ -262,7 +262,8 @@ def multi_file_stack(folder, array):
             '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
             f'UUID="{identifiers[i]}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
             'DimensionOrder="XYZCT" Type="uint16" SizeX="25" SizeY="20" SizeZ="4" SizeC="1" '
-            f'SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{data}</Pixels></Image></OME>'
+            'SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+            f"{data}</Pixels></Image></OME>"
         )
         options = {"description": xml.encode(), "metadata": None, "compression": "zlib"}
         write(folder / f"part{i}.ome.tif", array[2 * i : 2 * i + 2], **options)
