@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 
 def prompts_of(points: Any, labels: Any, box: Any, mask: Any) -> PlanePrompts:
-    """Return prompts in which points without labels are positive."""
-    points = list(points)
-    labels = [1] * len(points) if labels is None else labels
-    return PlanePrompts(tuple(points), labels, box, mask)
+    """Return prompts in which points without labels are positive; None is no points.
+
+    Raises
+    ------
+    InputError
+        See `PlanePrompts`.
+    """
+    points = () if points is None else points
+    if labels is None:
+        labels = (1,) * len(points) if hasattr(points, "__len__") else ()
+    return PlanePrompts(points, labels, box, mask)
 
 
 def as_plane(image: Any, rgb: bool | None) -> NDArray[Any]:
