@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POSITIVE, NEGATIVE = "positive", "negative"
 #: Bright enough on fluorescence, dark enough on bright field, and told apart by red-green blind.
 POSITIVE_COLOR, NEGATIVE_COLOR, BOX_COLOR = "#35d07f", "#f0468c", "#ffd23f"
-#: Of the pending masks, one after the other: a light fill, and the full color for the contour, whose
+#: Of the pending masks, one after the other: a light fill, and the full color for contours, whose
 #: label is higher by EDGE.
 PREVIEW_COLORS = ("#ffd23f", "#4cc9f0", "#ff8c42", "#b388ff", "#8ce99a", "#ff6b9d")
 _FILL_ALPHA, EDGE = "40", 100
