@@ -272,6 +272,23 @@ def test_relabel_and_extent_find_an_object_wherever_it_is(monkeypatch):
     np.testing.assert_array_equal(store.array, array)
 
 
+def test_labels_on_disk_are_scanned_in_whole_chunks(monkeypatch):
+    monkeypatch.setattr("samari.engine.labels._SCAN_BYTES", 800)
+    array = CountingArray((10, 10, 10))
+    array.chunks = (3, 10, 10)
+    store = LabelStore(array)
+    starts = []
+    read = CountingArray.__getitem__
+
+    def note(self, index):
+        starts.append((index[0].start, index[0].stop))
+        return read(self, index)
+
+    monkeypatch.setattr(CountingArray, "__getitem__", note)
+    assert store.extent(1) is None
+    assert starts == [(0, 3), (3, 6), (6, 9), (9, 10)]
+
+
 def test_relabel_stays_within_its_part():
     store = LabelStore(np.full((3, 2, 2), 4, np.uint8))
     store.relabel(4, 0, (1,))

@@ -11,7 +11,7 @@ import torch
 from samari.engine.planes import PlaneIndex
 from samari.engine.predict import Segmenter
 from samari.engine.session import Session
-from samari.errors import ModelError, SamariError
+from samari.errors import ModelError
 from samari.sam import SamConfig, SamModel
 from samari.zoo import LoadedModel
 
@@ -158,10 +158,16 @@ def test_the_model_is_loaded_by_name_when_it_is_first_asked(tiny_model_folder, i
     assert session.candidates.masks.shape[1:] == image.shape
 
 
-def test_a_model_that_does_not_exist_is_named(image):
-    session = Session(image, model="no-such-model")
+def test_a_model_that_does_not_exist_is_named_when_the_session_opens(image):
+    with pytest.raises(ModelError, match="no-such-model"):
+        Session(image, model="no-such-model")
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_prompts_where_they_are(tmp_path, image):
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights at all")
+    session = Session(image, model=tmp_path / "broken.safetensors")
     session.add_point((12, 15))
-    with pytest.raises(SamariError, match="no-such-model") as error:
+    with pytest.raises(ModelError, match=r"broken\.safetensors"):
         session.accept()
-    assert isinstance(error.value, ModelError)
     assert len(session.pending) == 1
+    assert len(session.requests()) == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from samari.engine.answers import AnswerTable
 from samari.engine.pending import Request
+from samari.zoo import LoadedModel, find
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -27,13 +28,22 @@ class Questions:
     Parameters
     ----------
     planes : ImagePlanes
-    model : str or path
-        Loaded on first use, in the thread that asks first.
+    model : str, path or LoadedModel
+        Looked up at once; loaded on first use, in the thread that asks first.
     segmenter : Segmenter or None
         Used instead of `model`.
+
+    Raises
+    ------
+    ModelError
+        If nothing has the name `model`.
     """
 
-    def __init__(self, planes: ImagePlanes, model: str | Path, segmenter: Segmenter | None) -> None:
+    def __init__(
+        self, planes: ImagePlanes, model: str | Path | LoadedModel, segmenter: Segmenter | None
+    ) -> None:
+        if segmenter is None and not isinstance(model, LoadedModel):
+            find(model)
         self._planes = planes
         self._model = model
         self._segmenter = segmenter

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from samari.engine.predict import Segmenter
     from samari.engine.prediction import Prediction
     from samari.engine.prompts import PlanePrompts
+    from samari.zoo import LoadedModel
 
 
 class Session(Annotation):
@@ -36,7 +37,7 @@ class Session(Annotation):
     ----------
     image : array-like
         See `ImagePlanes`, as `axes`, `rgb`, `channel` and `contrast_limits`.
-    model : str or path
+    model : str, path or LoadedModel
         A zoo name, a folder or a weights file; loaded when the first mask is asked for.
     scale, translate : sequence of float, optional
         Voxel size and position of the first voxel, one a label axis; only saved with the labels.
@@ -56,6 +57,8 @@ class Session(Annotation):
         If image, axes, labels and voxel size do not fit together.
     LabelsError
         If `labels` cannot be written.
+    ModelError
+        If nothing has the name `model`.
 
     Notes
     -----
@@ -65,7 +68,7 @@ class Session(Annotation):
     def __init__(
         self,
         image: Any,
-        model: str | Path = "samari-tiny",
+        model: str | Path | LoadedModel = "samari-tiny",
         axes: str | None = None,
         rgb: bool = False,
         channel: int | None = None,
