@@ -47,6 +47,7 @@ def test_points_without_labels_are_positive():
     assert prompts_of([(1, 2), (3, 4)], None, None, None).labels == (1, 1)
     assert prompts_of(np.array([[1, 2], [3, 4]]), [0, 1], None, None).labels == (0, 1)
     assert prompts_of(None, None, (0, 0, 5, 5), None).points == ()
+    assert prompts_of(iter([(1, 2)]), None, None, None).labels == (1,)
     with pytest.raises(InputError, match="points must be a sequence, got 7"):
         prompts_of(7, None, None, None)
     with pytest.raises(InputError, match="2 points"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +23,10 @@ def prompts_of(points: Any, labels: Any, box: Any, mask: Any) -> PlanePrompts:
         See `PlanePrompts`.
     """
     points = () if points is None else points
-    if labels is None:
-        labels = (1,) * len(points) if hasattr(points, "__len__") else ()
-    return PlanePrompts(points, labels, box, mask)
+    if labels is None and isinstance(points, Iterable):
+        points = list(points)
+        labels = [1] * len(points)
+    return PlanePrompts(points, () if labels is None else labels, box, mask)
 
 
 def as_plane(image: Any, rgb: bool | None) -> NDArray[Any]:
