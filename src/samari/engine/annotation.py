@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from samari.engine.pending import PendingObject
     from samari.engine.planes import ImagePlanes
     from samari.engine.state import Transaction
+
+Moved = TypeVar("Moved")
 
 
 class Annotation:
@@ -77,7 +79,8 @@ class Annotation:
         self.name = name
         self._state = SessionState(store)
         self._listeners = Listeners()
-        self.history = History(lambda: self._listeners.emit([SessionEvent("history")]))
+        self._stepping = False
+        self.history = History(self._on_history)
 
     @property
     def labels(self) -> Any:
@@ -146,7 +149,7 @@ class Annotation:
         """
         box = None if slices is None else as_box(slices, self.planes.label_shape)
         step = self._state.hand_edit(Opaque(undo, redo, box), slices, label)
-        self.history.push(step)
+        self._move(lambda: self.history.push(step))
         self._tell(step, self.labels)
 
     def save(self, path: str | Path) -> None:
@@ -175,21 +178,36 @@ class Annotation:
         array = self.labels
         with self._state.transaction(name) as change:
             yield change
-        if change.change is not None:
-            self.history.push(change.change)
-            self._tell(change.change, array)
+        step = change.change
+        if step is not None:
+            self._move(lambda: self.history.push(step))
+            self._tell(step, array)
 
     def _step(self, move: Callable[[], Action | None]) -> bool:
         array = self.labels
-        action = move()
+        action = self._move(move)
         if action is None:
             return False
         self._tell(action, array)
         return True
 
+    def _move(self, move: Callable[[], Moved]) -> Moved:
+        """Move in the history, and leave it to `_tell` to say so, last of all."""
+        self._stepping = True
+        try:
+            return move()
+        finally:
+            self._stepping = False
+
+    def _on_history(self) -> None:
+        """Tell of a step that somebody else pushed."""
+        if not self._stepping:
+            self._listeners.emit([SessionEvent("history")])
+
     def _tell(self, action: Action, array: Any) -> None:
         """Tell the listeners what a step changed; `array` is the label array before it."""
-        self._listeners.emit(events_of(action, replaced=self.labels is not array))
+        events = events_of(action, replaced=self.labels is not array)
+        self._listeners.emit([*events, SessionEvent("history")])
 
     def _one_an_axis(self, name: str, values: Sequence[float] | None) -> tuple[float, ...] | None:
         if values is None:

@@ -23,7 +23,7 @@ class SessionEvent:
     ----------
     kind : str
         "pending": the prompted objects. "answer": a prediction came. "labels": pixels. "objects":
-        the table. "history": what can be undone.
+        the table. "history": what can be undone; the last event of every step.
     slices : tuple of slice or None
         Of "labels": which part changed, one slice for every label axis; None for anywhere.
     replaced : bool
