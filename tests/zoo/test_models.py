@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,15 @@ def test_entry_is_complete(name: str) -> None:
         else:
             assert not file.address
     assert bool(info.hub_id) == (info.source == "hub")
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_documentation_says_the_same(name: str) -> None:
+    info = MODELS[name]
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+    assert f"| {info.good_for} |" in row
+    assert f"| {info.licence} |" in row
+    assert info.hub_id in row
+    for file in info.files:
+        assert file.digest is None or file.digest.partition(":")[2] in text

@@ -31,7 +31,9 @@ def hub_folder(
     """Return the folder of a hub model in the shared cache; download what is not there.
 
     When the files are in the cache no connection is made. Otherwise `huggingface_hub` fetches them
-    by its own rules, offline mode (``HF_HUB_OFFLINE=1``), mirrors and tokens included.
+    by its own rules, offline mode (``HF_HUB_OFFLINE=1``), mirrors and tokens included. Before its
+    version 1.5 it tells no progress: then there is one call at the end, and no way to cancel in
+    between.
 
     Parameters
     ----------
@@ -56,15 +58,18 @@ def hub_folder(
         If `cancel` returned True.
     """
     import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 
     where: dict[str, Any] = {"revision": revision, "cache_dir": cache}
     cached = cached_folder(repository, **where)
     if cached is not None:
         return cached
     fetch: dict[str, Any] = {**where, "endpoint": endpoint}
-    if "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters:
+    fine = "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters
+    if fine:
         fetch["tqdm_class"] = _progress_bar(progress, cancel)
+    elif cancel is not None and cancel():
+        raise Cancelled("the download was cancelled")
     try:
         config = Path(huggingface_hub.hf_hub_download(repository, _CONFIG, **fetch))
         for name in _WEIGHTS:
@@ -79,6 +84,8 @@ def hub_folder(
         for shard in _shard_names(file):
             _verify(Path(huggingface_hub.hf_hub_download(repository, shard, **fetch)))
         _verify(file)
+        if not fine and progress is not None:
+            progress(file.stat().st_size, file.stat().st_size)
     except Cancelled:
         raise
     except Exception as error:

@@ -53,6 +53,7 @@ def load(
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
     dtype: torch.dtype | None = None,
+    endpoint: str | None = None,
 ) -> LoadedModel:
     """Load a model, after downloading it if it has to be.
 
@@ -70,6 +71,8 @@ def load(
         Returns True when the download should stop.
     dtype : torch.dtype, optional
         Dtype of the network; float32 where not given.
+    endpoint : str, optional
+        Address of the model hub.
 
     Raises
     ------
@@ -82,13 +85,19 @@ def load(
     from samari.errors import WeightsError
 
     info = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
-    path = resolve(name_or_path, folder=folder, progress=progress, cancel=cancel)
+
+    def here() -> Path:
+        return resolve(
+            name_or_path, folder=folder, progress=progress, cancel=cancel, endpoint=endpoint
+        )
+
+    path = here()
     try:
         model, content = _read(path, info, dtype)
     except WeightsError:
         if info is None or not discard(info, path, folder=folder):
             raise
-        path = resolve(name_or_path, folder=folder, progress=progress, cancel=cancel)
+        path = here()
         model, content = _read(path, info, dtype)
     name = info.name if info else Path(name_or_path).name if path.is_dir() else path.stem
     return LoadedModel(model, name, content, info)
