@@ -97,6 +97,12 @@ class DiscWorkshop(Workshop):
         return self.discs
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _torch_is_imported() -> None:
+    """Pay for the import once and here, not in the time limit of the first test that waits."""
+    import torch  # noqa: F401
+
+
 @pytest.fixture
 def discs() -> Discs:
     return Discs()
