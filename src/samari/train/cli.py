@@ -1,0 +1,100 @@
+"""``samari train``: run a training, evaluate a model, export a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the ``train`` command; each handler takes the arguments and returns an exit code."""
+    parser = subparsers.add_parser("train", help="train or evaluate a model")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="train a model from a config file")
+    run.add_argument("config", metavar="CONFIG", type=Path, help="JSON, see samari.train.config")
+    run.add_argument("--data", type=Path, help="data folder (default: synthetic images only)")
+    run.add_argument("--out", type=Path, required=True, help="gets checkpoint.pt and log.jsonl")
+    run.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
+    run.add_argument("--workers", type=int, default=1, help="processes that prepare batches")
+    run.set_defaults(run=_run)
+
+    score = commands.add_parser("evaluate", help="score a model on labelled images")
+    score.add_argument("--data", type=Path, required=True, help="folder with index.json")
+    score.add_argument("--model", default="samari-tiny", help="name, folder or weights file")
+    score.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        metavar="NAME",
+        help="data set; may be given several times (default: dsb2018)",
+    )
+    score.add_argument("--split", default="val", choices=("train", "val"))
+    score.add_argument("--images", type=int, help="score so many images only, evenly chosen")
+    score.add_argument("--clicks", type=int, default=5, help="longest click sequence")
+    score.add_argument("--json", action="store_true", help="print JSON")
+    score.set_defaults(run=_evaluate)
+
+    export = commands.add_parser("export", help="write a checkpoint as a model folder")
+    export.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
+    export.add_argument("folder", metavar="FOLDER", type=Path)
+    export.add_argument("--half", action="store_true", help="store float16")
+    export.set_defaults(run=_export)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from samari.errors import InputError
+    from samari.train.config import load_config
+    from samari.train.data import load_samples
+    from samari.train.loop import CHECKPOINT, Trainer, train
+    from samari.train.stream import synthetic_samples
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    config = load_config(arguments.config)
+    kept = arguments.out / CHECKPOINT
+    if kept.exists() and not arguments.resume:
+        raise InputError(f"{kept} exists: give --resume to go on, or another --out")
+    samples = synthetic_samples(config.synthetic, config.seed, arguments.out / "synthetic.npz")
+    if arguments.data is not None:
+        samples += load_samples(arguments.data, "train")
+    trainer = Trainer.load(kept, config) if arguments.resume else Trainer(config)
+    train(trainer, samples, arguments.out, workers=arguments.workers)
+    print(f"{trainer.step} steps done, checkpoint in {kept}")
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from samari.engine.predict import Segmenter
+    from samari.train.data import load_samples
+    from samari.train.evaluate import as_text, evaluate, report
+
+    segmenter = Segmenter(arguments.model)
+    tables = {}
+    for name in arguments.sets or ["dsb2018"]:
+        samples = load_samples(arguments.data, arguments.split, [name])
+        if arguments.images is not None and arguments.images < len(samples):
+            every = len(samples) / arguments.images
+            samples = [samples[int(i * every)] for i in range(arguments.images)]
+        scores = evaluate(segmenter, samples, clicks=arguments.clicks)
+        if arguments.json:
+            tables[name] = report(scores)
+        else:
+            print(f"{name} {arguments.split}, {segmenter.model_name} {segmenter.model_hash[:12]}")
+            print(as_text(scores), flush=True)
+    if arguments.json:
+        head = {"model": segmenter.model_name, "hash": segmenter.model_hash}
+        print(json.dumps({**head, "split": arguments.split, "sets": tables}, indent=1))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from samari.train.export import export
+
+    steps = export(arguments.checkpoint, arguments.folder, half=arguments.half)
+    print(f"{arguments.folder}: weights after {steps} steps")
+    return 0

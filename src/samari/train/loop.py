@@ -1,0 +1,270 @@
+"""The training loop: stages, optimiser, averaged weights, checkpoints, log.
+
+Everything that is random in a step is seeded by the step's number, so a run that was killed and
+resumed ends with the weights of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import distributed
+
+from samari.engine.frames import PIXEL_MEAN, PIXEL_STD
+from samari.errors import InputError
+from samari.train.build import build_model
+from samari.train.config import TrainConfig
+from samari.train.pretrain import DenseHead, dense_loss
+from samari.train.simulate import Simulation, choose_targets
+from samari.train.stream import Batch, open_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from samari.sam.model import SamModel
+    from samari.train.config import Stage
+    from samari.train.data import Sample
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """Map uint8 pixels (B, 3, H, W) to the network's float input (ImageNet mean and deviation)."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (PIXEL_MEAN, PIXEL_STD))
+    return (images.float() - mean) / std
+
+
+def share_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
+    """Average gradients over the processes of a data-parallel run; alone, do nothing.
+
+    A stage may leave parameters unused: they count as zero, alike in every process.
+    """
+    if not distributed.is_initialized():
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    sizes = [p.numel() for p in parameters]
+    for parameter, mean in zip(parameters, flat.split(sizes), strict=True):
+        parameter.grad = mean.view_as(parameter)
+
+
+def _rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+class Trainer:
+    """Model, head, optimiser and averaged weights of one run.
+
+    Parameters
+    ----------
+    config : TrainConfig
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    model : SamModel
+    ema : dict of str to Tensor
+        Exponential average of the model's weights; what is exported.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.step = 0
+        self.model: SamModel = build_model(config.model, config.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed + 1)
+            self.head = DenseHead(self.model.config.prompt_encoder_config.hidden_size)
+        self.optimizer = torch.optim.AdamW(self._groups(), lr=config.lr, betas=(0.9, 0.98))
+        self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        # Weight decay on matrices only; the factor on the rate is kept in the group.
+        groups: list[dict[str, Any]] = []
+        encoder = {id(p) for p in self.model.vision_encoder.parameters()}
+        everything = [*self.model.parameters(), *self.head.parameters()]
+        for inside in (True, False):
+            for matrix in (True, False):
+                chosen = [
+                    p for p in everything if (id(p) in encoder) is inside and (p.ndim > 1) is matrix
+                ]
+                decay = self.config.weight_decay if matrix else 0.0
+                factor = 1.0 if inside else self.config.decoder_lr
+                groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
+        return groups
+
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Make one optimiser step on a batch and return the figures to log.
+
+        Raises
+        ------
+        InputError
+            The batch belongs to another step, or the loss is not finite.
+        """
+        if batch.step != self.step:
+            raise InputError(f"batch of step {batch.step} given at step {self.step}")
+        stage = self.config.stage_at(self.step)[1]
+        rate = self.config.lr_at(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.model.train()
+        loss, figures = self._loss(batch, stage)
+        if not torch.isfinite(loss):
+            raise InputError(f"the loss is {float(loss)} at step {self.step}: lower the rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        share_gradients(trained)
+        norm = torch.nn.utils.clip_grad_norm_(trained, self.config.clip)
+        self.optimizer.step()
+        self.step += 1
+        self._average()
+        return {"loss": float(loss.detach()), "norm": float(norm), "lr": rate, **figures}
+
+    def _loss(self, batch: Batch, stage: Stage) -> tuple[torch.Tensor, dict[str, float]]:
+        with torch.set_grad_enabled(not stage.freeze_encoder):
+            embeddings = self.model.vision_encoder(normalise(batch.images)).last_hidden_state
+        if batch.dense is not None:
+            return dense_loss(self.head(self.model, embeddings), batch.dense)
+        rng = np.random.default_rng([self.config.seed, batch.step, 1, _rank()])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        prompt = self.model.config.prompt_encoder_config
+        room = (prompt.image_size - stage.crop) // prompt.patch_size
+        # Un-padded images lie at the top left in use, and objects lie anywhere in them.
+        offset = (int(rng.integers(room + 1)), int(rng.integers(room + 1)))
+        targets = choose_targets(batch.labels, stage.prompts, prompt.patch_size // 4, rng)
+        return Simulation(
+            self.model, embeddings, targets, stage, generator, grid_offset=offset
+        ).run()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # The average of the first steps would remember the random start: a growing decay forgets.
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        for name, value in self.model.state_dict().items():
+            self.ema[name].lerp_(value, 1 - decay)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint atomically: a kill leaves the old or the new one, never a part."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        torch.save(
+            {
+                "step": self.step,
+                "config": self.config.to_dict(),
+                "model": self.model.state_dict(),
+                "head": self.head.state_dict(),
+                "ema": self.ema,
+                "optimizer": self.optimizer.state_dict(),
+            },
+            part,
+        )
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path, config: TrainConfig | None = None) -> Trainer:
+        """Read a checkpoint.
+
+        Parameters
+        ----------
+        path : Path
+        config : TrainConfig, optional
+            Replaces the stored one, for instance with other stages ahead; the model must fit.
+        """
+        if not path.is_file():
+            raise InputError(f"no checkpoint at {path}")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        trainer = cls(config or TrainConfig.from_dict(state["config"]))
+        trainer.step = int(state["step"])
+        trainer.model.load_state_dict(state["model"])
+        trainer.head.load_state_dict(state["head"])
+        trainer.ema = state["ema"]
+        factors = [group["factor"] for group in trainer.optimizer.param_groups]
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        for group, factor in zip(trainer.optimizer.param_groups, factors, strict=True):
+            group["factor"] = factor
+        return trainer
+
+
+def train(
+    trainer: Trainer,
+    samples: Sequence[Sample],
+    out: Path,
+    *,
+    workers: int = 0,
+    save_every: float = 120.0,
+    log_every: int = 20,
+    stop: Callable[[], bool] | None = None,
+) -> Trainer:
+    """Train to the end of the config's stages.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Fresh or loaded.
+    samples : sequence of Sample
+        Training samples, the generator's included.
+    out : Path
+        Gets ``checkpoint.pt`` and ``log.jsonl``.
+    workers : int
+        Processes that prepare batches; 0 prepares them in this one.
+    save_every : float
+        Seconds between checkpoints.
+    log_every : int
+        Steps that are averaged into a line of the log.
+    stop : callable, optional
+        Asked after every step; True saves a checkpoint and returns.
+
+    Returns
+    -------
+    Trainer
+        The same one.
+    """
+    config = trainer.config
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    saved = time.monotonic()
+    sums: dict[str, list[float]] = {}
+    began = saved
+    for batch in open_stream(config, samples, trainer.step, workers, _rank()):
+        for name, value in trainer.train_step(batch).items():
+            sums.setdefault(name, []).append(value)
+        if _rank():
+            continue
+        now = time.monotonic()
+        if trainer.step % log_every == 0:
+            pace = (now - began) / log_every
+            _log(out, trainer.step, config.total, pace, sums)
+            began, sums = now, {}
+        halt = stop is not None and stop()
+        if halt or now - saved > save_every:
+            trainer.save(out / CHECKPOINT)
+            saved = now
+        if halt:
+            return trainer
+    if not _rank():
+        trainer.save(out / CHECKPOINT)
+    return trainer
+
+
+def _log(out: Path, step: int, total: int, pace: float, sums: dict[str, list[float]]) -> None:
+    means = {name: float(np.mean(values)) for name, values in sums.items()}
+    line = {"step": step, "seconds_per_step": round(pace, 3), **means}
+    with (out / "log.jsonl").open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
+    text = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
+    logger.info("%d/%d  %.2f s/step  %s", step, total, pace, text)
