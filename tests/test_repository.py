@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BINARY = {".png", ".safetensors", ".tif", ".npz", ".npy", ".jpg"}
-
 
 def _files() -> list[Path]:
     """List the files of the repository, or all files of an unpacked source archive."""
@@ -23,14 +21,19 @@ def _files() -> list[Path]:
     return [ROOT / name for name in names if (ROOT / name).is_file()]
 
 
+def _text(path: Path) -> str:
+    """Give what a file says; nothing for pictures and weights, which hold zero bytes."""
+    content = path.read_bytes()
+    return "" if b"\0" in content else content.decode("utf-8")
+
+
 def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
     folders = "|".join(("work", "root", "home", "Users", "mnt"))
     machine = re.compile(rf"(?<![\w.~}}/-])/(?:{folders})/\w[\w./-]*")
     found = [
         f"{path.relative_to(ROOT)}: {match.group()}"
         for path in _files()
-        if path.suffix not in BINARY
-        for match in machine.finditer(path.read_text(encoding="utf-8"))
+        for match in machine.finditer(_text(path))
     ]
     assert found == []
 
@@ -39,7 +42,7 @@ def test_source_files_are_one_idea_each() -> None:
     sizes = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in _files()
-        if path.suffix == ".py"
+        if path.suffix == ".py" and path.is_relative_to(ROOT / "src")
     }
     assert len(sizes) > 30
     assert {name: size for name, size in sizes.items() if size > 400} == {}
