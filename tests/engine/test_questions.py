@@ -187,6 +187,19 @@ def test_the_answers_to_what_is_pending_are_kept_whatever_their_size(flat):
     assert table.get(first) is None
 
 
+def test_earlier_answers_are_kept_up_to_the_limit(flat):
+    flat.add_point((20, 30))
+    (first,) = flat.requests()
+    prediction = compute(flat, first)
+    size = prediction.masks.nbytes + prediction.logits.nbytes + prediction.scores.nbytes
+    table = AnswerTable(max_bytes=2 * size)
+    requests = [Request(PlaneIndex("YX"), PlanePrompts(((y, 3),), (1,))) for y in range(3)]
+    for request in requests:
+        table.put(request, prediction)
+    table.keep([])
+    assert [table.get(request) is prediction for request in requests] == [False, True, True]
+
+
 def test_a_choice_that_does_not_exist_has_no_answer(flat):
     flat.add_point((20, 30))
     flat.candidates.chosen  # noqa: B018  computed

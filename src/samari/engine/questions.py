@@ -88,8 +88,6 @@ class Questions:
         self, request: Request, prediction: Prediction, pending: Sequence[PendingObject]
     ) -> bool:
         """Keep an answer; return whether something pending asks for it."""
-        if request.generation != self._generation:
-            return False
         self._answers.put(request, prediction)
         self.keep(pending)
         return any(self.request(part) == request for obj in pending for part in obj.parts)
