@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,6 +18,7 @@ from samari.sam import SamConfig, SamModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -99,3 +103,32 @@ def small_model() -> Callable[..., SamModel]:
         return model
 
     return make
+
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+
+
+@pytest.fixture(scope="session")
+def reference_inputs() -> ModuleType:
+    """The module that makes the inputs of which the reference's outputs are frozen."""
+    spec = importlib.util.spec_from_file_location("reference_inputs", REFERENCE / "inputs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def frozen() -> Callable[[str], Any]:
+    """Read a frozen file of the reference by its name."""
+
+    def read(name: str) -> Any:
+        path = REFERENCE / name
+        if path.suffix == ".json":
+            return json.loads(path.read_text(encoding="utf-8"))
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+    return read

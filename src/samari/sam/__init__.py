@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from samari.sam.batch import BatchFeature
 from samari.sam.config import (
     SamConfig,
     SamMaskDecoderConfig,
@@ -9,23 +10,31 @@ from samari.sam.config import (
     SamVisionConfig,
     vit_config,
 )
+from samari.sam.image_processing import SamImageProcessor
 from samari.sam.mask_decoder import SamMaskDecoder
+from samari.sam.mask_generation import MaskGenerationPipeline, pipeline
 from samari.sam.model import SamModel
 from samari.sam.outputs import SamImageSegmentationOutput, SamVisionEncoderOutput
+from samari.sam.processing import SamProcessor
 from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
 from samari.sam.vision_encoder import SamVisionEncoder
 
 __all__ = [
+    "BatchFeature",
+    "MaskGenerationPipeline",
     "SamConfig",
+    "SamImageProcessor",
     "SamImageSegmentationOutput",
     "SamMaskDecoder",
     "SamMaskDecoderConfig",
     "SamModel",
     "SamPositionalEmbedding",
+    "SamProcessor",
     "SamPromptEncoder",
     "SamPromptEncoderConfig",
     "SamVisionConfig",
     "SamVisionEncoder",
     "SamVisionEncoderOutput",
+    "pipeline",
     "vit_config",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 
 from samari.sam.mask_decoder import SamMaskDecoder
 from samari.sam.outputs import SamImageSegmentationOutput
+from samari.sam.pretrained import is_hub_id
 from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
 from samari.sam.vision_encoder import SamVisionEncoder
 
@@ -47,6 +50,51 @@ class SamModel(nn.Module):
             config.prompt_encoder_config, self.shared_image_embedding
         )
         self.mask_decoder = SamMaskDecoder(config.mask_decoder_config)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        config: SamConfig | None = None,
+        *,
+        torch_dtype: torch.dtype | None = torch.float32,
+        **hub: Any,
+    ) -> SamModel:
+        """Load a network from a folder, a weight file of any kind, or the model hub.
+
+        Parameters
+        ----------
+        name : str or Path
+            A folder, a file, or a hub id such as ``"facebook/sam-vit-base"``.
+        config : SamConfig, optional
+            In place of the ``config.json`` beside the weights.
+        torch_dtype : torch.dtype, optional
+            Floating point type of the network; None keeps the file's.
+        **hub
+            `revision`, `endpoint` or `cache`; see `samari.sam.weights.hub_folder`.
+
+        Returns
+        -------
+        SamModel
+            In evaluation mode, on the CPU.
+
+        Raises
+        ------
+        WeightsError
+            If anything about the file is wrong; the message names the file and the tensor.
+        DownloadError
+            If the hub cannot be reached.
+        """
+        from samari.sam.weights import hub_folder, load_model
+
+        path = hub_folder(os.fspath(name), **hub) if is_hub_id(name) else os.fspath(name)
+        return load_model(path, config, dtype=torch_dtype)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` and ``model.safetensors``; see `samari.sam.weights.save_model`."""
+        from samari.sam.weights import save_model
+
+        save_model(self, Path(folder))
 
     @property
     def device(self) -> torch.device:

@@ -140,7 +140,7 @@ class SamPromptEncoder(nn.Module):
 
     def _embed_points(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return (B, N, K, hidden_size) tokens of points, moved to the centres of their pixels."""
-        code = self.shared_embedding((points.float() + 0.5) / self.image_size)
+        code = self.shared_embedding((_precise(points) + 0.5) / self.image_size)
         labels = labels.unsqueeze(-1)
         code = torch.where(labels == NOT_A_POINT, self.not_a_point_embed.weight[0], code)
         code = torch.where(labels == PADDING, torch.zeros_like(code), code)
@@ -150,7 +150,7 @@ class SamPromptEncoder(nn.Module):
 
     def _embed_boxes(self, boxes: torch.Tensor) -> torch.Tensor:
         """Return (B, N, 2, hidden_size) tokens of the first and the last corner of each box."""
-        corners = (boxes.float() + 0.5).unflatten(-1, (2, 2))
+        corners = (_precise(boxes) + 0.5).unflatten(-1, (2, 2))
         code = self.shared_embedding(corners / self.image_size)
         return code + torch.stack([self._kind(2), self._kind(3)])
 
@@ -159,3 +159,8 @@ class SamPromptEncoder(nn.Module):
         embedding = self.point_embed[index]
         assert isinstance(embedding, nn.Embedding)
         return embedding.weight[0]
+
+
+def _precise(coordinates: torch.Tensor) -> torch.Tensor:
+    """Return coordinates as float32, or float64 if they are: half precision has no half pixels."""
+    return coordinates if coordinates.dtype == torch.float64 else coordinates.float()
