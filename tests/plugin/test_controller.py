@@ -25,7 +25,7 @@ def _disc(shape: tuple[int, int], center: tuple[float, float], radius: float) ->
 def test_click_mask_accept_undo_redo(annotated: Annotated, noise: Noise) -> None:
     c = annotated(noise(40, 50))
     c.points.add([12, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.candidates is not None
     assert c.labels_layer.data.max() == 0
     assert c.accept() == [1]
@@ -47,7 +47,7 @@ def test_the_preview_shows_the_pending_mask_where_it_is_and_only_as_large(
 ) -> None:
     c = annotated(noise(60, 80), scale=(2, 0.5), translate=(10, -5))
     c.points.add([30, 40])
-    assert c.wait(5)
+    assert c.wait()
     assert max(c.preview.data.shape) <= 17
     rows, cols = np.nonzero(c.preview.data)
     corners = [c.preview.data_to_world((rows.min(), cols.min())),
@@ -70,7 +70,7 @@ def test_a_click_during_encoding_is_answered_when_it_is_done(
     assert c.candidates is None
     assert c.busy
     discs.let_go()
-    assert c.wait(5)
+    assert c.wait()
     assert c.candidates is not None
     assert discs.decoded[-1].points == ((10, 10), (30, 30))
 
@@ -87,7 +87,7 @@ def test_enter_before_the_answer_accepts_when_it_is_there(
     assert c.accept() == []
     c.points.add([10, 50])
     discs.let_go()
-    assert c.wait(5)
+    assert c.wait()
     assert set(np.unique(c.session.labels)) == {0, 1, 2}
     assert c.session.labels[10, 10] == 1
     assert c.session.labels[40, 40] == 2
@@ -99,11 +99,11 @@ def test_enter_before_the_answer_accepts_when_it_is_there(
 def test_candidates_are_cycled_in_both_directions(annotated: Annotated, noise: Noise) -> None:
     c = annotated(noise(40, 40))
     c.points.add([20, 20])
-    assert c.wait(5)
+    assert c.wait()
     sizes = []
     for step in (c.next_candidate, c.next_candidate, c.next_candidate, c.previous_candidate):
         step()
-        assert c.wait(5)
+        assert c.wait()
         sizes.append(int(c.candidates.mask.sum()))
     assert sizes[0] == _disc((40, 40), (20, 20), 4.5).sum()
     assert sizes[1] == _disc((40, 40), (20, 20), 3).sum()
@@ -122,7 +122,7 @@ def test_boxes_become_one_object_each_and_enter_accepts_all(
         c.shapes.add([[y, x], [y, x + 20], [y + 20, x + 20], [y + 20, x]], shape_type="rectangle")
     c.points.add([48, 48])
     assert len(c.session.pending) == 2
-    assert c.wait(5)
+    assert c.wait()
     assert set(np.unique(c.preview.data)) > {0, 1, 2}
     assert c.accept() == [1, 2]
     assert c.labels_layer.data[10, 10] == 1
@@ -157,7 +157,7 @@ def test_an_outline_becomes_box_and_mask_and_comes_back_by_undo(
     assert prompts.mask is not None
     assert prompts.mask[25, 25]
     assert prompts.mask[12, 12] == (kind == "polygon")
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     c.undo()
     assert list(c.shapes.shape_type) == [kind]
@@ -178,14 +178,14 @@ def test_moving_and_deleting_points_recomputes_the_mask(annotated: Annotated, no
     c = annotated(noise(60, 60))
     c.points.add([10, 10])
     c.points.add([30, 30])
-    assert c.wait(5)
+    assert c.wait()
     c.points.data = np.array([[10, 10], [40, 40.0]])
-    assert c.wait(5)
+    assert c.wait()
     assert c.candidates.mask[40, 40]
     assert not c.candidates.mask[30, 30]
     c.points.selected_data = {0}
     c.points.remove_selected()
-    assert c.wait(5)
+    assert c.wait()
     assert not c.candidates.mask[10, 10]
     c.undo()
     np.testing.assert_array_equal(c.points.data, [[10, 10], [40, 40]])
@@ -208,13 +208,13 @@ def test_a_brush_stroke_is_a_step_of_the_one_history(annotated: Annotated, noise
     """Trap 34: undo over accepts and strokes, in the order in which they were made."""
     c = annotated(noise(60, 60))
     c.points.add([10, 10])
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     c.labels_layer.selected_label = 7
     c.labels_layer.brush_size = 5
     c.labels_layer.paint((40, 40), 7)
     c.points.add([10, 40])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [8]
     painted = c.session.labels.copy()
     c.undo()
@@ -242,7 +242,7 @@ def test_labels_outgrow_their_dtype_and_the_layer_follows(
     layer = Labels(start, name="mine")
     c = annotated(noise(40, 40), labels=layer)
     c.points.add([20, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [256]
     assert c.labels_layer is layer
     assert layer.data[20, 20] == 256
@@ -260,7 +260,7 @@ def test_an_existing_labels_layer_is_only_added_to(annotated: Annotated, noise: 
     layer = Labels(start.copy(), name="mine")
     c = annotated(noise(40, 40), labels=layer)
     c.points.add([20, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [6]
     np.testing.assert_array_equal(layer.data[start == 5], 5)
     assert (layer.data == 6).any()
@@ -285,11 +285,11 @@ def test_cancel_during_encoding_then_go_on(
     assert c.busy
     c.cancel()
     assert not c.busy
-    assert c.wait(5)
+    assert c.wait()
     assert c.candidates is None
     discs.let_go()
     c.points.add([20, 24])
-    assert c.wait(5)
+    assert c.wait()
     assert c.candidates is not None
     assert len(discs.decoded[-1].points) == 2
     assert c.accept() == [1]
@@ -303,7 +303,7 @@ def test_accept_after_a_cancel_asks_again(annotated: Annotated, noise: Noise, di
     c.cancel()
     discs.let_go()
     assert c.accept() == []
-    assert c.wait(5)
+    assert c.wait()
     assert c.session.labels.max() == 1
 
 
@@ -328,11 +328,11 @@ def test_an_error_of_the_model_is_told_and_prompts_stay(
 ) -> None:
     discs.error = OSError("The file cannot be read: disk pulled out")
     c = annotated(noise(40, 40))
-    assert c.wait(5)
+    assert c.wait()
     assert said == ["The file cannot be read: disk pulled out."]
     discs.error = None
     c.points.add([20, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.candidates is not None
 
 
@@ -341,8 +341,8 @@ def test_two_controllers_do_not_disturb_each_other(annotated: Annotated, noise: 
     a, b = annotated(noise(40, 40)), annotated(noise(50, 50))
     a.points.add([10, 10])
     b.points.add([40, 40])
-    assert a.wait(5)
-    assert b.wait(5)
+    assert a.wait()
+    assert b.wait()
     a.accept()
     assert a.session.labels.max() == 1
     assert b.session.labels.max() == 0
@@ -405,7 +405,7 @@ def test_any_layer_can_be_deleted_at_any_time(
     c = annotated(noise(40, 40))
     c.points.add([20, 20])
     if when != "encoding":
-        assert c.wait(5)
+        assert c.wait()
     if when == "accepted":
         c.accept()
     c.viewer.layers.remove(getattr(c, which))
@@ -418,7 +418,7 @@ def test_any_layer_can_be_deleted_at_any_time(
     assert c.is_open
     c.set_tool("points")
     c.points.add([10, 30])
-    assert c.wait(5)
+    assert c.wait()
     assert c.preview in c.viewer.layers
     c.accept()
     assert c.labels_layer in c.viewer.layers
@@ -434,7 +434,7 @@ def test_layers_are_held_by_reference(annotated: Annotated, noise: Noise) -> Non
         layer.name = "x"
     c.viewer.layers.move(0, 3)
     c.points.add([20, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [1]
     assert c.labels_layer.data[20, 20] == 1
 
@@ -444,11 +444,11 @@ def test_another_model_answers_what_is_pending(
 ) -> None:
     c = annotated(noise(40, 40))
     c.points.add([20, 20])
-    assert c.wait(5)
+    assert c.wait()
     other = type(discs)(requested="other", model_name="other", model_hash="07e5")
     workshop.discs = other
     c.set_model("other")
-    assert c.wait(5)
+    assert c.wait()
     assert other.decoded[-1].points == ((20, 20),)
     c.accept()
     assert c.session.objects[1].model == "other"
@@ -456,7 +456,7 @@ def test_another_model_answers_what_is_pending(
 
 def test_undo_with_nothing_done_says_so(annotated: Annotated, noise: Noise) -> None:
     c = annotated(noise(40, 40))
-    assert c.wait(5)
+    assert c.wait()
     c.undo()
     assert "Nothing to undo" in c.status
     c.accept()

@@ -31,7 +31,7 @@ def test_a_saved_file_reopens_as_labels_that_lie_on_the_image(
     )
     c.viewer.dims.point = c.image.data_to_world((2, 0, 0))
     c.points.add([2, 12, 20])
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     path = tmp_path / "cells.ome.tif"
     c.save(path)
@@ -55,7 +55,7 @@ def test_the_dock_saves_in_the_background_what_is_there_now(
 ) -> None:
     c = annotated(noise(30, 30))
     c.points.add([15, 15])
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     c.save_in_background(tmp_path / "a.ome.tif")
     c.undo()

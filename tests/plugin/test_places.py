@@ -28,7 +28,7 @@ def test_slice_five_of_a_scaled_and_translated_stack(annotated: Annotated, noise
     c = annotated(noise(12, 40, 50), scale=(2, 0.5, 0.5), translate=(7, -3, 11))
     _to_slice(c, (5, 0, 0))
     c.points.add(c.image.world_to_data(c.image.data_to_world((5, 20, 30))))
-    assert c.wait(5)
+    assert c.wait()
     assert c.session.pending[0].newest.plane.index == (5,)
     c.accept()
     labels = c.labels_layer.data
@@ -59,7 +59,7 @@ def test_every_transform_is_copied_and_the_preview_lies_on_the_object(
     c = annotated(noise(60, 60), **place)
     before = [np.array(c.image.data_to_world(p)) for p in ((0, 0), (10, 20))]
     c.points.add([40, 25])
-    assert c.wait(5)
+    assert c.wait()
     for layer in (c.points, c.shapes, c.labels_layer):
         for point in ((0, 0), (10, 20)):
             np.testing.assert_allclose(
@@ -92,7 +92,7 @@ def test_a_point_of_another_slice_has_no_effect_here(annotated: Annotated, noise
     c.points.add([3, 10, 10])
     _to_slice(c, (4, 0, 0))
     c.points.add([4, 30, 30])
-    assert c.wait(5)
+    assert c.wait()
     parts = {part.plane.index[0]: part.prompts.points for part in c.session.pending[0].parts}
     assert parts == {3: ((10, 10),), 4: ((30, 30),)}
     assert c.accept() == [1]
@@ -105,7 +105,7 @@ def test_the_preview_follows_the_slice(annotated: Annotated, noise: Noise) -> No
     c = annotated(noise(8, 40, 40))
     _to_slice(c, (3, 0, 0))
     c.points.add([3, 10, 10])
-    assert c.wait(5)
+    assert c.wait()
     assert c.preview.data.any()
     _to_slice(c, (4, 0, 0))
     assert not c.preview.data.any()
@@ -125,7 +125,7 @@ def test_the_displayed_plane_is_the_prompted_plane(
     _to_slice(c, (6, 25, 35))
     c.viewer.dims.order = order
     c.points.add([6, 25, 35])
-    assert c.wait(5)
+    assert c.wait()
     plane = c.session.pending[0].newest.plane
     assert (plane.view, plane.index) == (view, (index,))
     assert c.preview.data.any()
@@ -145,7 +145,7 @@ def test_a_box_in_the_xz_view(annotated: Annotated, noise: Noise) -> None:
     part = c.session.pending[0].newest
     assert (part.plane.view, part.plane.index) == ("ZX", (7,))
     assert part.prompts.box == (4, 12, 10, 30)
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     c.undo()
     assert c.session.pending[0].newest == part
@@ -159,7 +159,7 @@ def test_tzyx_at_a_later_time(annotated: Annotated, noise: Noise) -> None:
     c = annotated(noise(3, 5, 30, 30))
     _to_slice(c, (2, 3, 0, 0))
     c.points.add([2, 3, 15, 15])
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     assert np.argwhere(c.session.labels)[:, :2].min(axis=0).tolist() == [2, 3]
     assert np.argwhere(c.session.labels)[:, :2].max(axis=0).tolist() == [2, 3]
@@ -179,7 +179,7 @@ def test_tczyx_uses_the_channel_on_screen_and_its_labels_have_none(
     assert c.labels_layer.data.shape == (3, 1, 5, 30, 30)
     position = c.points.world_to_data(c.image.data_to_world((1, 1, 2, 15, 15)))
     c.points.add(position)
-    assert c.wait(5)
+    assert c.wait()
     assert c.session.pending[0].newest.plane.index == (1, 2)
     c.accept()
     assert c.session.labels[1, 2, 15, 15] == 1
@@ -196,7 +196,7 @@ def test_a_channel_axis_is_known_by_its_label(annotated: Annotated, noise: Noise
     assert c.session.planes.axes == "CYX"
     assert c.session.labels.shape == (40, 40)
     c.points.add([0, 20, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [1]
 
 
@@ -220,7 +220,7 @@ def test_the_layer_says_whether_it_is_rgb(
     assert c.session.planes.rgb == rgb
     assert c.session.labels.shape == labels
     c.points.add([0] * (len(labels) - 2) + [2, 2])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [1]
 
 
@@ -232,7 +232,7 @@ def test_a_multiscale_layer_is_annotated_at_full_resolution(
     c = annotated([full, full[::2, ::2], full[::4, ::4]], multiscale=True)
     assert c.session.labels.shape == (64, 64)
     c.points.add(c.image.world_to_data((50, 40)))
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     assert c.session.labels[50, 40] == 1
 
@@ -290,7 +290,7 @@ def test_clicks_are_ignored_while_no_plane_is_on_screen(
     viewer.dims.ndisplay = 2
     viewer.dims.point = (4, 0, 0)
     c.points.add([4, 20, 20])
-    assert c.wait(5)
+    assert c.wait()
     assert c.accept() == [1]
 
 
@@ -301,7 +301,7 @@ def test_a_prompt_layer_moved_by_the_user_still_says_what_its_data_says(
     c = annotated(noise(40, 40), scale=(2, 2))
     c.points.scale = (3, 3)
     c.points.add([20, 10])
-    assert c.wait(5)
+    assert c.wait()
     c.accept()
     assert c.session.labels[20, 10] == 1
     np.testing.assert_array_equal(c.points.scale, (3, 3))
@@ -312,10 +312,10 @@ def test_visible_slices_are_encoded_when_the_slider_rests(
     annotated: Annotated, noise: Noise, discs: Any
 ) -> None:
     c = annotated(noise(8, 40, 40))
-    assert c.wait(5)
+    assert c.wait()
     for z in range(8):
         _to_slice(c, (z, 0, 0))
-    assert c.wait(5)
+    assert c.wait()
     assert len(discs.encoded) == 2
     np.testing.assert_array_equal(discs.encoded[-1], c.session.planes.rgb_plane(
         c.session.planes.plane_at((7, 0, 0))

@@ -187,7 +187,7 @@ class Controller(ControllerState):
         For scripts and tests; with a window on screen nobody has to wait.
         """
         self._watch.settle()
-        return self._workshop.inference.wait(timeout) and self._prompts.settled
+        return self._workshop.inference.wait(timeout, lambda: self._prompts.settled)
 
     def close(self) -> None:
         """Remove the prompt layers and the preview, stop everything. The labels layer stays."""

@@ -63,13 +63,13 @@ class JobThread(QObject):
         """True when nothing is queued, running or on its way back."""
         return self._loop.idle and not self._delivering
 
-    def wait(self, timeout: float) -> bool:
-        """Process events until everything submitted has been answered; False after `timeout` s.
+    def wait(self, timeout: float, also: Callable[[], bool] = lambda: True) -> bool:
+        """Process events until everything is answered and `also` holds; False after `timeout` s.
 
         For scripts and tests: the plugin itself never waits.
         """
         end = time.monotonic() + timeout
-        while not self.idle:
+        while not (self.idle and also()):
             left = end - time.monotonic()
             if left <= 0:
                 return False

@@ -1,0 +1,422 @@
+"""In a real napari window: real mouse and keys through the canvas, the dock, and taking it apart."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from samari.plugin.controller import annotate
+from samari.plugin.dock import SamariDock
+from samari.plugin.keys import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+NONE, CTRL = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+class Hand:
+    """A mouse and a keyboard on the canvas of a viewer, aimed at data points of a layer."""
+
+    def __init__(self, viewer: Any, layer: Any) -> None:
+        self.viewer, self.layer = viewer, layer
+        self.canvas = viewer.window._qt_viewer.canvas
+        self.native = self.canvas.native
+
+    def at(self, point: Any) -> QPoint:
+        world = self.layer.data_to_world(point)
+        row, col = (world[axis] for axis in self.viewer.dims.displayed)
+        transform = self.canvas.view.transform * self.canvas.view.scene.transform
+        x, y, _, w = transform.map([col, row, 0, 1])
+        return QPoint(round(x / w), round(y / w))
+
+    def click(self, point: Any, button: Any = LEFT, modifiers: Any = NONE) -> None:
+        QTest.mouseMove(self.native, self.at(point))
+        QTest.mouseClick(self.native, button, modifiers, self.at(point))
+
+    def double_click(self, point: Any) -> None:
+        """As Qt tells two quick clicks: press, release, double click, release."""
+        QTest.mouseClick(self.native, LEFT, NONE, self.at(point))
+        QTest.mouseDClick(self.native, LEFT, NONE, self.at(point))
+
+    def drag(self, start: Any, end: Any) -> None:
+        a, b = self.at(start), self.at(end)
+        QTest.mouseMove(self.native, a)
+        QTest.mousePress(self.native, LEFT, NONE, a)
+        for fraction in (0.3, 0.7, 1.0):
+            # QTest's own moves say that no button is pressed.
+            place = QPointF(a + (b - a) * fraction)
+            everywhere = QPointF(self.native.mapToGlobal(place.toPoint()))
+            move = QMouseEvent(
+                QEvent.Type.MouseMove, place, everywhere, Qt.MouseButton.NoButton, LEFT, NONE
+            )
+            QApplication.sendEvent(self.native, move)
+            QTest.qWait(20)  # napari drops moves that follow too quickly
+        QTest.mouseRelease(self.native, LEFT, NONE, b)
+
+    def key(self, key: Any, modifiers: Any = NONE) -> None:
+        QTest.keyClick(self.native, key, modifiers)
+
+
+@pytest.fixture
+def window(make_napari_viewer: Any, qtbot: Any) -> Callable[..., Any]:
+    """Give `window(image, **layer)`: a viewer on screen with one image, and a hand."""
+
+    def open_window(image: Any, **layer: Any) -> tuple[Any, Hand]:
+        viewer = make_napari_viewer(show=True)
+        viewer.window.resize(1100, 800)
+        shown = viewer.add_image(image, name="cells", **layer)
+        qtbot.wait(50)
+        viewer.reset_view()
+        qtbot.wait(50)
+        return viewer, Hand(viewer, shown)
+
+    return open_window
+
+
+@pytest.fixture
+def docked(window: Any, qtbot: Any, discs: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give `docked(image, **layer)`: the same with the dock open and the plane encoded."""
+    monkeypatch.setattr("samari.plugin.workshop.Workshop.segmenter", lambda self, model: discs)
+    docks: list[SamariDock] = []
+
+    def open_dock(image: Any, **layer: Any) -> tuple[Any, Hand, SamariDock]:
+        viewer, hand = window(image, **layer)
+        dock = SamariDock(viewer)
+        docks.append(dock)
+        viewer.window.add_dock_widget(dock, name="Samari", area="right")
+        qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+        viewer.reset_view()
+        qtbot.wait(50)
+        return viewer, hand, dock
+
+    yield open_dock
+    for dock in docks:
+        dock.shut_down()
+
+
+def test_the_whole_way_with_mouse_and_keys(
+    docked: Any, noise: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    viewer, hand, dock = docked(noise(100, 120))
+    c = dock.controller
+    assert viewer.layers.selection.active == c.points
+    hand.click((40, 60))
+    hand.click((44, 60), RIGHT)
+    hand.click((36, 60), LEFT, CTRL)
+    assert list(c.points.features["label"]) == ["positive", "negative", "negative"]
+    np.testing.assert_allclose(c.points.data, [(40, 60), (44, 60), (36, 60)], atol=0.5)
+    assert c.wait()
+    assert "of 3" in dock.ui.candidate.text()
+    hand.key(Qt.Key.Key_Q)
+    assert c.candidates.chosen == 2
+    hand.key(Qt.Key.Key_Q, SHIFT)
+    assert c.candidates.chosen == 1
+    hand.key(Qt.Key.Key_Return)
+    assert c.session.labels[40, 57] == 1
+    assert c.session.labels[36, 60] == 0
+    hand.key(Qt.Key.Key_W)
+    assert c.tool == "shapes"
+    assert dock.ui.box.isChecked()
+    hand.drag((60, 20), (80, 50))
+    hand.drag((10, 80), (30, 110))
+    assert c.wait()
+    assert len(c.session.pending) == 2
+    hand.key(Qt.Key.Key_Return)
+    assert c.session.labels[70, 35] == 2
+    assert c.session.labels[20, 95] == 3
+    np.testing.assert_allclose(np.argwhere(c.session.labels == 2).min(axis=0), (60, 20), atol=1)
+    hand.key(Qt.Key.Key_Z, CTRL)
+    assert c.session.labels.max() == 1
+    assert len(c.shapes.data) == 2
+    hand.key(Qt.Key.Key_Z, CTRL | SHIFT)
+    assert c.session.labels.max() == 3
+    hand.drag((40, 80), (60, 110))
+    hand.key(Qt.Key.Key_Escape)
+    assert c.session.pending == ()
+    assert len(c.shapes.data) == 0
+    c.save(tmp_path / "cells.ome.tif")
+    (opened,) = viewer.open(tmp_path / "cells.ome.tif", plugin="samari")
+    np.testing.assert_array_equal(opened.data, c.session.labels)
+    np.testing.assert_array_equal(opened.scale, c.image.scale)
+
+
+def test_slice_five_of_a_scaled_stack_with_the_mouse(docked: Any, noise: Any) -> None:
+    """Trap 5 and 12, through the canvas."""
+    viewer, hand, dock = docked(noise(10, 60, 60), scale=(2, 0.5, 0.5), translate=(5, 7, -9))
+    viewer.dims.point = hand.layer.data_to_world((5, 0, 0))
+    hand.click((5, 20, 40))
+    c = dock.controller
+    assert c.wait()
+    hand.key(Qt.Key.Key_Return)
+    assert c.session.labels[5, 20, 40] == 1
+    assert np.unique(np.argwhere(c.session.labels)[:, 0]).tolist() == [5]
+
+
+def test_quick_clicks_on_one_spot_all_count(docked: Any, noise: Any) -> None:
+    """Trap 29: napari takes every second quick click for a double click."""
+    _, hand, dock = docked(noise(60, 60))
+    for _ in range(5):
+        hand.double_click((30, 30))
+    assert len(dock.controller.points.data) == 10
+    assert dock.controller.wait()
+    assert len(dock.controller.session.pending[0].newest.prompts.points) == 10
+
+
+def test_the_polarity_key_and_enter_work_from_the_image_too(docked: Any, noise: Any) -> None:
+    viewer, hand, dock = docked(noise(60, 60))
+    c = dock.controller
+    hand.key(Qt.Key.Key_T)
+    assert c.negative
+    assert dock.ui.minus.isChecked()
+    hand.key(Qt.Key.Key_T)
+    hand.click((30, 30))
+    assert c.wait()
+    viewer.layers.selection.active = c.image
+    hand.key(Qt.Key.Key_Return)
+    assert c.session.labels[30, 30] == 1
+
+
+def test_a_polygon_drawn_by_hand_is_finished_by_enter_and_the_next_enter_accepts(
+    docked: Any, noise: Any
+) -> None:
+    """Trap 35: Enter belongs to the drawing while there is one."""
+    _, hand, dock = docked(noise(60, 60))
+    c = dock.controller
+    c.set_tool("shapes")
+    c.shapes.mode = "add_polygon"
+    for point in ((10, 10), (10, 40), (40, 40)):
+        hand.click(point)
+    hand.key(Qt.Key.Key_Return)
+    assert list(c.shapes.shape_type) == ["polygon"]
+    assert c.wait()
+    assert c.session.labels.max() == 0
+    hand.key(Qt.Key.Key_Return)
+    assert c.session.labels[20, 32] == 1
+
+
+def test_every_key_has_a_button_that_does_the_same(docked: Any, noise: Any) -> None:
+    _, _, dock = docked(noise(40, 40))
+    c, ui = dock.controller, dock.ui
+    buttons = {
+        "toggle_tool": ui.box, "toggle_polarity": ui.minus, "next_candidate": ui.next,
+        "previous_candidate": ui.previous, "accept": ui.accept, "discard": ui.discard,
+        "undo": ui.undo, "redo": ui.redo, "show_keys": ui.keys,
+    }  # fmt: skip
+    assert set(buttons) == {key.action for key in KEYS}
+    for key in KEYS:
+        assert key.label in buttons[key.action].toolTip() + buttons[key.action].text(), key
+    c.points.add([20, 20])
+    assert c.wait()
+    ui.next.click()
+    assert c.candidates.chosen == 2
+    ui.previous.click()
+    assert c.candidates.chosen == 1
+    ui.accept.click()
+    assert c.session.labels.max() == 1
+    ui.undo.click()
+    assert c.session.labels.max() == 0
+    ui.redo.click()
+    assert c.session.labels.max() == 1
+    c.points.add([30, 30])
+    ui.discard.click()
+    assert c.session.pending == ()
+    ui.box.click()
+    assert c.tool == "shapes"
+    ui.click.click()
+    assert c.tool == "points"
+    ui.minus.click()
+    assert c.negative
+    ui.plus.click()
+    assert not c.negative
+
+
+def test_the_dock_is_small_enough_for_a_laptop(docked: Any, noise: Any) -> None:
+    _, _, dock = docked(noise(40, 40))
+    assert dock.minimumSizeHint().width() <= 340
+    assert dock.sizeHint().height() <= 800
+
+
+def test_opening_and_closing_the_dock_five_times_leaves_nothing(
+    window: Any, noise: Any, discs: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    """Trap 27 and 32: no callbacks, keys, layers or threads are left; labels stay."""
+    monkeypatch.setattr("samari.plugin.workshop.Workshop.segmenter", lambda self, model: discs)
+    viewer, _ = window(noise(40, 40))
+    before = {thread.name for thread in threading.enumerate()}
+    layer_callbacks = [len(viewer.layers.events.removed.callbacks)]
+    dims_callbacks = [len(viewer.dims.events.point.callbacks)]
+    for turn in range(5):
+        dock = SamariDock(viewer)
+        holder = viewer.window.add_dock_widget(dock, name="Samari")
+        qtbot.waitUntil(lambda dock=dock: dock.controller is not None, timeout=20_000)
+        c = dock.controller
+        c.points.add([10, 5 + 7 * turn])
+        assert c.wait()
+        c.accept()
+        c.points.add([30, 30])
+        viewer.window.remove_dock_widget(holder)
+        qtbot.wait(20)
+        assert dock.controller is None
+        assert [layer.name for layer in viewer.layers if "objects" not in layer.name] == ["cells"]
+        assert dict(viewer.keymap) == {}
+        layer_callbacks.append(len(viewer.layers.events.removed.callbacks))
+        dims_callbacks.append(len(viewer.dims.events.point.callbacks))
+    assert sum("objects" in layer.name for layer in viewer.layers) == 5
+    assert all(layer.data.max() == 1 for layer in viewer.layers if "objects" in layer.name)
+    # napari keeps its own callbacks of a dock it has removed; none of them is ours or grows by us.
+    assert dims_callbacks[1] == dims_callbacks[5]
+    qtbot.waitUntil(
+        lambda: {t.name for t in threading.enumerate()} <= before | {"MainThread"}, timeout=20_000
+    )
+
+
+def test_closing_the_dock_during_encoding_is_safe(
+    docked: Any, noise: Any, discs: Any, qtbot: Any
+) -> None:
+    """Trap 30."""
+    discs.hold()
+    viewer, _, dock = docked(noise(40, 40))
+    dock.controller.points.add([20, 20])
+    viewer.window.remove_dock_widget(dock.parent())
+    discs.let_go()
+    qtbot.wait(50)
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells objects"]
+
+
+def test_closing_the_window_during_encoding_ends_the_threads(
+    docked: Any, noise: Any, discs: Any, qtbot: Any
+) -> None:
+    """Trap 30 and 36: the viewer is closed in the middle of it."""
+    discs.hold()
+    viewer, _, dock = docked(noise(40, 40))
+    dock.controller.points.add([20, 20])
+    viewer.close()
+    discs.let_go()
+    qtbot.waitUntil(
+        lambda: not any(t.name.startswith("samari") for t in threading.enumerate()), timeout=20_000
+    )
+
+
+def test_deleting_the_image_during_encoding_closes_its_session(
+    docked: Any, noise: Any, discs: Any, qtbot: Any
+) -> None:
+    """Trap 30: then the dock takes the next image."""
+    discs.hold()
+    viewer, _, dock = docked(noise(40, 40))
+    first = dock.controller
+    first.points.add([20, 20])
+    viewer.layers.remove(first.image)
+    assert not first.is_open
+    discs.let_go()
+    viewer.add_image(noise(50, 50), name="next")
+    qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+    assert dock.controller.image.name == "next"
+    dock.controller.points.add([20, 20])
+    assert dock.controller.wait()
+    assert dock.controller.accept() == [1]
+
+
+def test_switching_the_image_keeps_the_labels_of_both(
+    docked: Any, noise: Any, qtbot: Any
+) -> None:
+    """Trap 19 and 27: images of different size used in turn."""
+    viewer, _, dock = docked(noise(40, 40))
+    dock.controller.points.add([20, 20])
+    assert dock.controller.wait()
+    dock.controller.accept()
+    other = viewer.add_image(noise(30, 70), name="other")
+    dock.ui.image.value = other
+    qtbot.waitUntil(lambda: dock.controller.image is other, timeout=20_000)
+    dock.controller.points.add([15, 60])
+    assert dock.controller.wait()
+    dock.controller.accept()
+    assert viewer.layers["cells objects"].data[20, 20] == 1
+    assert viewer.layers["other objects"].data[15, 60] == 1
+    dock.ui.image.value = viewer.layers["cells"]
+    qtbot.waitUntil(lambda: dock.controller.image is viewer.layers["cells"], timeout=20_000)
+    names = [dock.ui.labels.itemText(i) for i in range(dock.ui.labels.count())]
+    index = names.index("cells objects")
+    dock.ui.labels.setCurrentIndex(index)
+    dock.ui.labels.activated.emit(index)
+    assert dock.controller.labels_layer is viewer.layers["cells objects"]
+    dock.controller.points.add([5, 5])
+    assert dock.controller.wait()
+    assert dock.controller.accept() == [2]
+    assert viewer.layers["cells objects"].data[20, 20] == 1
+
+
+def test_cancel_button_stops_the_encoding_and_the_next_click_starts_again(
+    docked: Any, noise: Any, discs: Any, qtbot: Any
+) -> None:
+    """Trap 31."""
+    discs.hold()
+    _, _, dock = docked(noise(40, 40))
+    qtbot.waitUntil(lambda: dock.ui.cancel.isEnabled(), timeout=20_000)
+    dock.ui.cancel.click()
+    assert not dock.controller.busy
+    assert "Cancelled" in dock.ui.status.text()
+    discs.let_go()
+    dock.controller.points.add([20, 20])
+    assert dock.controller.wait()
+    assert dock.controller.accept() == [1]
+
+
+def test_a_long_encoding_is_shown_in_napari_and_its_worker_ends(
+    docked: Any, noise: Any, discs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers: list[Any] = []
+    import samari.plugin.inference as inference
+
+    shown = inference.show_activity
+
+    def show(*arguments: Any) -> Any:
+        worker = shown(*arguments)
+        steps: list[int] = []
+        worker.yielded.connect(steps.append)
+        workers.append((worker, steps))
+        return worker
+
+    monkeypatch.setattr(inference, "show_activity", show)
+    discs.seconds_a_block = 0.15
+    _, _, dock = docked(noise(40, 40))
+    assert dock.controller.wait()
+    assert len(workers) == 1
+    worker, steps = workers[0]
+    qtbot.waitUntil(lambda: steps == [1, 2, 3, 4], timeout=20_000)
+    qtbot.waitUntil(lambda: not worker.is_running, timeout=20_000)
+
+
+def test_annotate_with_a_real_model_finds_accepts_and_saves(
+    window: Any, noise: Any, tiny_model_folder: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    """The same, with a network (of random weights) instead of the stand-in."""
+    viewer, hand = window(noise(64, 64))
+    c = annotate(viewer, viewer.layers["cells"], model=str(tiny_model_folder))
+    c.points.add([30, 30])
+    assert c.wait(60)
+    assert c.candidates is not None
+    assert c.where.startswith("CPU") or c.where
+    for _ in range(len(c.candidates.masks)):
+        if c.candidates.mask.any():
+            break
+        c.next_candidate()
+    wanted = c.candidates.mask.copy()
+    c.accept()
+    np.testing.assert_array_equal(c.labels_layer.data > 0, wanted)
+    c.save(tmp_path / "a.ome.tif")
+    assert (tmp_path / "a.ome.tif").stat().st_size > 0
+    c.close()
+    qtbot.waitUntil(
+        lambda: not any(t.name.startswith("samari") for t in threading.enumerate()), timeout=20_000
+    )
