@@ -171,3 +171,8 @@ def test_a_model_that_cannot_be_loaded_leaves_the_prompts_where_they_are(tmp_pat
         session.accept()
     assert len(session.pending) == 1
     assert len(session.requests()) == 1
+
+
+def test_accept_without_prompts_does_not_load_the_model(tmp_path, image):
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights at all")
+    assert Session(image, model=tmp_path / "broken.safetensors").accept() == []
