@@ -4,7 +4,7 @@ Run in an environment of its own, as that version needs an older numpy::
 
     python -m venv reference
     reference/bin/pip install "transformers==4.37.2" "numpy<2" torch Pillow
-    reference/bin/python tests/reference/make.py [processor crops pipeline]
+    reference/bin/python tests/reference/make.py [processor crops pipeline network]
 
 The reference takes non-maximum suppression from torchvision; a few lines of numpy stand in for it.
 """
@@ -118,6 +118,37 @@ def freeze_pipeline() -> None:
     np.savez_compressed(HERE / "pipeline.npz", **arrays)
 
 
+@torch.no_grad()
+def freeze_network() -> None:
+    """Write network.npz: what the golden files do not hold, of the network `square`."""
+    model, arrays = golden("square"), {}
+    cases = load_file(HERE.parent / "golden" / "square.cases.safetensors")
+    given = {key[3:]: value for key, value in cases.items() if key.startswith("in.")}
+    points = {key: given[key] for key in ("input_points", "input_labels")}
+    output = model(
+        given["pixel_values"],
+        **points,
+        output_attentions=True,
+        output_hidden_states=True,
+        return_dict=False,
+    )
+    arrays["tuple"] = np.array([len(part) if isinstance(part, tuple) else -1 for part in output])
+    for layer, part in enumerate(output[4]):
+        arrays[f"decoder.{layer}.shape"] = np.array(part.shape)
+        arrays[f"decoder.{layer}"] = part[:, :, ::8].numpy()
+    whole = model(given["pixel_values"])
+    arrays["whole.pred_masks"] = whole.pred_masks[:, :, :, ::2, ::2].numpy()
+    arrays["whole.iou_scores"] = whole.iou_scores.numpy()
+    embeds = {"points": points}
+    embeds["boxes"] = {"input_boxes": given["input_boxes"]}
+    embeds["masks"] = {"input_masks": given["input_masks"]}
+    for name, arguments in embeds.items():
+        sparse, dense = model.get_prompt_embeddings(**arguments)
+        arrays[f"{name}.sparse"], arrays[f"{name}.dense"] = sparse.numpy(), dense[:, :, 0].numpy()
+        print(name, tuple(sparse.shape), tuple(dense.shape))
+    np.savez_compressed(HERE / "network.npz", **arrays)
+
+
 def store(arrays: dict[str, np.ndarray], name: str, scores: Any, boxes: Any, runs: Any) -> None:
     arrays[f"{name}.scores"] = scores.numpy()
     arrays[f"{name}.boxes"] = boxes.numpy().astype(np.int32)
@@ -190,6 +221,7 @@ def freeze_crops() -> None:
 if __name__ == "__main__":
     assert transformers.__version__ == "4.37.2", transformers.__version__
     image_processing_sam.batched_nms = batched_nms
-    parts = {"processor": freeze_processor, "crops": freeze_crops, "pipeline": freeze_pipeline}
+    parts = {"processor": freeze_processor, "crops": freeze_crops}
+    parts |= {"pipeline": freeze_pipeline, "network": freeze_network}
     for part in sys.argv[1:] or parts:
         parts[part]()

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conftest import Golden
 
 CASES = ["points", "points_single", "points_nolabel", "boxes", "points_boxes", "masks", "persam"]
@@ -79,3 +81,45 @@ def test_embeddings_of_image_prompts_and_positions_are_those_of_the_reference(
     sparse, dense = golden.model.get_prompt_embeddings(**{key: given[key] for key in prompts})
     assert_close(sparse, wanted["prompt.sparse"])
     assert_close(dense, wanted["prompt.dense"])
+
+
+@torch.no_grad()
+def test_all_outputs_as_a_tuple_are_those_of_the_reference(
+    square: Golden, frozen: Callable[[str], Any]
+) -> None:
+    wanted = frozen("network.npz")
+    output = square.model(
+        **arguments(square, "points"),
+        output_attentions=True,
+        output_hidden_states=True,
+        return_dict=False,
+    )
+    lengths = [len(part) if isinstance(part, tuple) else -1 for part in output]
+    assert lengths == wanted["tuple"].tolist()
+    for layer, update in enumerate(output[4]):
+        assert list(update.shape) == wanted[f"decoder.{layer}.shape"].tolist()
+        assert_close(update[:, :, ::8], torch.from_numpy(wanted[f"decoder.{layer}"]))
+
+
+@torch.no_grad()
+def test_masks_without_a_prompt_are_those_of_the_reference(
+    square: Golden, frozen: Callable[[str], Any]
+) -> None:
+    wanted = frozen("network.npz")
+    output = square.model(square.inputs["pixel_values"])
+    masks = torch.from_numpy(wanted["whole.pred_masks"])
+    assert_close(output.pred_masks[..., ::2, ::2], masks)
+    assert_close(output.iou_scores, torch.from_numpy(wanted["whole.iou_scores"]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["points", "boxes", "masks"])
+def test_embeddings_of_each_kind_of_prompt_are_those_of_the_reference(
+    square: Golden, frozen: Callable[[str], Any], kind: str
+) -> None:
+    wanted = {key: torch.from_numpy(value) for key, value in frozen("network.npz").items()}
+    names = {"points": ["input_points", "input_labels"], "boxes": ["input_boxes"]}
+    given = {name: square.inputs[name] for name in names.get(kind, ["input_masks"])}
+    sparse, dense = square.model.get_prompt_embeddings(**given)
+    torch.testing.assert_close(sparse, wanted[f"{kind}.sparse"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(dense[:, :, 0], wanted[f"{kind}.dense"], atol=1e-5, rtol=1e-5)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
-from samari.sam import SamConfig, SamImageSegmentationOutput, SamModel, vit_config
+from samari.sam import SamConfig, SamImageSegmentationOutput, SamModel, SamProcessor, vit_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from .conftest import Golden
 
@@ -102,7 +104,7 @@ def test_a_plain_tuple_has_the_same_order(square: Golden) -> None:
     assert masks.shape == (2, 3, 3, 32, 32)
     assert [tuple(x.shape) for x in hidden] == [(2, 8, 8, 32)] * 4
     assert len(attentions) == 3
-    assert [tuple(x.shape) for x in decoder] == [(2, 3, 64, 32)] * 2
+    assert [tuple(x.shape) for x in decoder] == [(6, 1, 64, 32)] * 2
 
 
 @torch.no_grad()
@@ -295,3 +297,58 @@ def test_other_precisions_give_nearly_the_same_masks(square: Golden, dtype: torc
     wanted = square.outputs["points_nolabel.pred_masks"]
     error = (output.pred_masks.float() - wanted).square().mean().sqrt() / wanted.std()
     assert error < (0.05 if dtype == torch.bfloat16 else 0.005)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("size", "patch"), [(96, 16), (128, 8), (48, 8)])
+def test_other_image_sizes_work_in_batches(small_model: Make, size: int, patch: int) -> None:
+    model = small_model(image_size=size, patch_size=patch)
+    side = 4 * size // patch
+    points = torch.full((3, 2, 1, 2), size / 3)
+    output = model(torch.zeros(3, 3, size, size), points)
+    assert output.pred_masks.shape == (3, 2, 3, side, side)
+    assert output.iou_scores.shape == (3, 2, 3)
+
+
+@torch.no_grad()
+def test_one_call_moves_the_network_to_a_device_and_a_dtype(square: Golden) -> None:
+    model = square.model.to("cpu", torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    assert model.device == torch.device("cpu")
+    given = square.inputs
+    output = model(
+        given["pixel_values"].to(model.dtype),
+        given["input_points"],
+        given["input_labels"],
+        given["input_boxes"],
+        given["input_masks"].to(model.dtype),
+    )
+    assert output.pred_masks.dtype == torch.bfloat16
+    assert output.pred_masks.isfinite().all()
+
+
+@torch.no_grad()
+def test_a_saved_network_comes_back_the_same(square: Golden, tmp_path: Path) -> None:
+    square.model.save_pretrained(tmp_path / "saved")
+    again = SamModel.from_pretrained(tmp_path / "saved")
+    assert not again.training
+    assert again.config == square.config
+    state = again.state_dict()
+    for name, value in square.model.state_dict().items():
+        assert torch.equal(state[name], value)
+    half = SamModel.from_pretrained(str(tmp_path / "saved"), torch_dtype=torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+
+
+@torch.no_grad()
+def test_processor_network_and_post_processing_work_together(tiny_model_folder: Path) -> None:
+    model = SamModel.from_pretrained(tiny_model_folder)
+    processor = SamProcessor.from_pretrained(tiny_model_folder)
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    inputs = processor(image, input_points=[[[45, 20]]], return_tensors="pt").to("cpu")
+    outputs = model(**inputs)
+    masks = processor.image_processor.post_process_masks(
+        outputs.pred_masks.cpu(), inputs["original_sizes"], inputs["reshaped_input_sizes"]
+    )
+    assert masks[0].shape == (1, 3, 50, 70)
+    assert masks[0].dtype == torch.bool

@@ -214,7 +214,7 @@ class SamMaskDecoder(nn.Module):
             Mask logits.
         iou_scores : (B, N, M) tensor
             Predicted overlaps.
-        updates : tuple of (B, N, h * w, C) tensors
+        updates : tuple of (B * N, 1, h * w, C) tensors
             What the image took from the tokens in each block.
         """
         batch, _, height, width = image_embeddings.shape
@@ -236,6 +236,7 @@ class SamMaskDecoder(nn.Module):
         chosen = slice(1, None) if multimask_output else slice(0, 1)
         masks = self._draw_masks(image, tokens, range(self.num_mask_tokens)[chosen])
         scores = self.iou_prediction_head(tokens[:, :, 0])[:, :, chosen]
+        updates = tuple(update.flatten(0, 1).unsqueeze(1) for update in updates)
         return _to_grid(masks, height, width), scores, updates
 
     def _draw_masks(self, image: torch.Tensor, tokens: torch.Tensor, which: range) -> torch.Tensor:

@@ -136,7 +136,7 @@ class SamModel(nn.Module):
         """
         sparse, dense = self.prompt_encoder(input_points, input_labels, input_boxes, input_masks)
         if sparse is None:
-            sparse = dense.new_zeros(len(dense), 1, 1, dense.shape[1])
+            sparse = dense.new_zeros(1, 1, 1, dense.shape[1])
         return sparse, dense.expand(max(len(sparse), len(dense)), -1, -1, -1)
 
     def get_image_wide_positional_embeddings(

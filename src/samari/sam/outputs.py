@@ -85,7 +85,7 @@ class SamImageSegmentationOutput(ModelOutput):
         Mask logits; the mask is where they exceed 0.
     vision_hidden_states, vision_attentions : tuple of tensors, or None
         See `SamVisionEncoderOutput`.
-    mask_decoder_attentions : tuple of (B, N, h * w, hidden_size) tensors, or None
+    mask_decoder_attentions : tuple of (B * N, 1, h * w, hidden_size) tensors, or None
         What the image tokens took from the prompt tokens in each layer of the decoder. (The
         reference returns these projected outputs under this name, not probabilities.)
     """
