@@ -163,6 +163,19 @@ def test_the_engine_loads_no_screen_code() -> None:
     assert set(done.stdout.split()) & SCREEN == set()
 
 
+def test_loading_a_model_loads_no_compiler(tiny_model_folder: Path) -> None:
+    code = (
+        "import sys; from samari.zoo import load; load(sys.argv[1]);"
+        "print(*sorted({m.partition('.')[0] for m in sys.modules} & {'sympy', 'triton'}),"
+        "*(m for m in sys.modules if m.startswith('torch._dynamo')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_model_folder)], capture_output=True, text=True,
+        check=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.split() == []
+
+
 def test_importing_samari_takes_less_than_a_tenth_of_a_second(
     figure: Callable[[str, float, str], None],
 ) -> None:

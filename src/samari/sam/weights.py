@@ -11,11 +11,12 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from samari.errors import WeightsError
 from samari.sam.config import CONFIG_NAME, SamConfig
@@ -132,7 +133,7 @@ def build_model(
         Naming the tensors that are missing, not expected, or of another shape.
     """
     try:
-        with torch.device("meta"):
+        with _Uninitialised():
             model = SamModel(config)
     except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
         raise WeightsError(f"{path}: no network has this configuration: {error}") from error
@@ -227,6 +228,23 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Networks made under it keep their parameters empty, for they get those of a file.
+
+    Random numbers for a large network take seconds; the meta device would import torch's compiler
+    for them, which takes two seconds before the first mask of even the smallest.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Return the tensor as it is where it would be filled."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _compare(
