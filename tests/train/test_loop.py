@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from samari.errors import InputError
+from samari.train.export import export
+from samari.train.loop import CHECKPOINT, Trainer, train
+from samari.train.stream import BatchStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from samari.train.config import TrainConfig
+    from samari.train.data import Sample
+
+MIXED = [
+    {"steps": 2, "loss": "dense"},
+    {"steps": 2, "loss": "balanced", "corrections": 0},
+    {"steps": 2, "loss": "focal", "corrections": 1},
+]
+
+
+def test_the_loop_overfits_one_picture(
+    make_config: Callable[..., TrainConfig], discs: Sample
+) -> None:
+    config = make_config([{"steps": 70, "loss": "dense"}], lr=6e-3)
+    trainer = Trainer(config)
+    batch = BatchStream(config, [discs]).batch(0)
+    figures = []
+    for step in range(config.total):
+        figures.append(trainer.train_step(dataclasses.replace(batch, step=step)))
+    assert figures[-1]["foreground"] > 0.6, figures[-1]
+    assert figures[-1]["loss"] < 0.5 * figures[0]["loss"]
+
+
+def test_prompts_learn_where_to_draw(
+    make_config: Callable[..., TrainConfig], discs: Sample
+) -> None:
+    config = make_config([{"steps": 40, "loss": "balanced", "corrections": 0}], lr=4e-3)
+    trainer = Trainer(config)
+    batch = BatchStream(config, [discs]).batch(0)
+    losses = [
+        trainer.train_step(dataclasses.replace(batch, step=step))["loss"]
+        for step in range(config.total)
+    ]
+    assert sum(losses[-5:]) < 0.75 * sum(losses[:5])
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    config = make_config(MIXED)
+    whole = train(Trainer(config), [discs], tmp_path / "whole")
+    train(Trainer(config), [discs], tmp_path / "part", stop=lambda: True)
+    broken = Trainer.load(tmp_path / "part" / CHECKPOINT)
+    assert broken.step == 1
+    train(broken, [discs], tmp_path / "part")
+    assert broken.step == whole.step == 6
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(broken.model.state_dict()[name], value), name
+    for name, average in whole.ema.items():
+        assert torch.equal(broken.ema[name], average), name
+
+
+def test_batches_prepared_by_a_worker_are_those_prepared_here(
+    make_config: Callable[..., TrainConfig], discs: Sample
+) -> None:
+    from samari.train.stream import open_stream
+
+    config = make_config(MIXED[:1])
+    here, there = (list(open_stream(config, [discs], 0, workers)) for workers in (0, 1))
+    for a, b in zip(here, there, strict=True):
+        assert a.step == b.step
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.labels, b.labels)
+
+
+def test_a_frozen_encoder_keeps_its_weights(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    config = make_config([{"steps": 2, "loss": "focal", "freeze_encoder": True}])
+    trainer = Trainer(config)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    train(trainer, [discs], tmp_path)
+    changed = {
+        name.split(".")[0]
+        for name, value in trainer.model.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert changed == {"prompt_encoder", "mask_decoder"}
+
+
+def test_the_log_has_a_line_of_figures(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    train(Trainer(make_config(MIXED)), [discs], tmp_path, log_every=3)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 6]
+    assert "foreground" in lines[0]
+    assert {"click", "box", "click+1", "lr", "loss"} <= set(lines[1])
+
+
+def test_an_exported_checkpoint_is_a_model_folder(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    from samari.engine.predict import Segmenter
+
+    trainer = train(Trainer(make_config(MIXED[-1:])), [discs], tmp_path)
+    assert export(tmp_path / CHECKPOINT, tmp_path / "model", half=True) == 2
+    segmenter = Segmenter(tmp_path / "model")
+    kept = segmenter.model.state_dict()["mask_decoder.mask_tokens.weight"]
+    assert torch.allclose(kept, trainer.ema["mask_decoder.mask_tokens.weight"], atol=1e-2)
+    answer = segmenter.predict(discs.image, points=[(18, 18)])
+    assert answer.masks.shape == (3, 64, 64)
+
+
+def test_a_checkpoint_with_a_broken_weight_is_not_exported(
+    make_config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    trainer = Trainer(make_config(MIXED))
+    trainer.ema["mask_decoder.iou_token.weight"][0, 0] = float("nan")
+    trainer.save(tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match="iou_token"):
+        export(tmp_path / CHECKPOINT, tmp_path / "model")
+
+
+def test_a_missing_checkpoint_and_a_batch_out_of_turn_are_refused(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    config = make_config(MIXED)
+    with pytest.raises(InputError, match="no checkpoint"):
+        Trainer.load(tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match="batch of step 3"):
+        Trainer(config).train_step(BatchStream(config, [discs]).batch(3))
