@@ -45,6 +45,13 @@ def test_list_shows_every_model_and_where_it_is(
     assert lines[-1].endswith(str(home))
 
 
+def test_list_is_what_the_bare_command_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    _run("list")
+    wanted = capsys.readouterr().out
+    _run()
+    assert capsys.readouterr().out == wanted
+
+
 def test_path_prints_the_path_and_nothing_else(
     capsys: pytest.CaptureFixture[str], weights: Path, home: Path
 ) -> None:
