@@ -45,10 +45,10 @@ def test_click_mask_accept_undo_redo(annotated: Annotated, noise: Noise) -> None
 def test_the_preview_shows_the_pending_mask_where_it_is_and_only_as_large(
     annotated: Annotated, noise: Noise
 ) -> None:
-    c = annotated(noise(60, 80), scale=(2, 0.5), translate=(10, -5))
+    c = annotated(noise(600, 800), scale=(2, 0.5), translate=(10, -5))
     c.points.add([30, 40])
     assert c.wait()
-    assert max(c.preview.data.shape) <= 17
+    assert c.preview.data.shape == (64, 32)
     rows, cols = np.nonzero(c.preview.data)
     corners = [c.preview.data_to_world((rows.min(), cols.min())),
                c.preview.data_to_world((rows.max(), cols.max()))]  # fmt: skip
@@ -464,3 +464,41 @@ def test_undo_with_nothing_done_says_so(annotated: Annotated, noise: Noise) -> N
     c.next_candidate()
     assert "click on an object first" in c.status
     assert isinstance(c, Controller)
+
+
+def test_the_contrast_of_the_opening_holds_until_the_user_renews_it(
+    annotated: Annotated, noise: Noise
+) -> None:
+    """Trap 3 and 4: moving the slider changes nothing by itself."""
+    c = annotated(noise(40, 40))
+    before = c.session.planes.contrast_limits
+    assert c.renewal == ""
+    c.image.contrast_limits = (20, 90)
+    assert c.session.planes.contrast_limits == before
+    assert c.renewal == "Use the new contrast"
+    c.points.add([20, 20])
+    c.close()
+    again = annotated(noise(40, 40), viewer=c.viewer, contrast_limits=(20, 90))
+    assert again.session.planes.contrast_limits != before
+    again.take_over(c)
+    np.testing.assert_array_equal(again.points.data, [[20, 20]])
+    assert again.wait()
+    assert again.candidates is not None
+
+
+def test_another_channel_on_screen_is_offered(annotated: Annotated, noise: Noise) -> None:
+    c = annotated(noise(2, 40, 40), axis_labels=("c", "y", "x"))
+    assert c.renewal == ""
+    c.viewer.dims.point = (1, 0, 0)
+    assert c.renewal == "Use channel 1"
+
+
+def test_an_image_whose_data_was_replaced_is_outdated(
+    annotated: Annotated, noise: Noise, qtbot: Any
+) -> None:
+    """Trap 7: no stale result for other data in the same layer."""
+    c = annotated(noise(40, 40))
+    assert c.wait()
+    with qtbot.waitSignal(c.outdated, timeout=1000):
+        c.image.data = noise(40, 40)[::-1]
+    assert not c.busy

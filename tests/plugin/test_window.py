@@ -1,7 +1,8 @@
-"""In a real napari window: real mouse and keys through the canvas, the dock, and taking it apart."""
+"""In a real napari window: mouse and keys through the canvas, the dock, and taking it apart."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,8 @@ def docked(window: Any, qtbot: Any, discs: Any, monkeypatch: pytest.MonkeyPatch)
 
     yield open_dock
     for dock in docks:
-        dock.shut_down()
+        with contextlib.suppress(RuntimeError):  # closed together with its window
+            dock.shut_down()
 
 
 def test_the_whole_way_with_mouse_and_keys(
@@ -327,9 +329,7 @@ def test_deleting_the_image_during_encoding_closes_its_session(
     assert dock.controller.accept() == [1]
 
 
-def test_switching_the_image_keeps_the_labels_of_both(
-    docked: Any, noise: Any, qtbot: Any
-) -> None:
+def test_switching_the_image_keeps_the_labels_of_both(docked: Any, noise: Any, qtbot: Any) -> None:
     """Trap 19 and 27: images of different size used in turn."""
     viewer, _, dock = docked(noise(40, 40))
     dock.controller.points.add([20, 20])
@@ -388,10 +388,11 @@ def test_a_long_encoding_is_shown_in_napari_and_its_worker_ends(
         return worker
 
     monkeypatch.setattr(inference, "show_activity", show)
-    discs.seconds_a_block = 0.15
+    discs.hold()
     _, _, dock = docked(noise(40, 40))
+    qtbot.waitUntil(lambda: len(workers) == 1, timeout=20_000)
+    discs.let_go()
     assert dock.controller.wait()
-    assert len(workers) == 1
     worker, steps = workers[0]
     qtbot.waitUntil(lambda: steps == [1, 2, 3, 4], timeout=20_000)
     qtbot.waitUntil(lambda: not worker.is_running, timeout=20_000)
@@ -401,7 +402,7 @@ def test_annotate_with_a_real_model_finds_accepts_and_saves(
     window: Any, noise: Any, tiny_model_folder: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     """The same, with a network (of random weights) instead of the stand-in."""
-    viewer, hand = window(noise(64, 64))
+    viewer, _ = window(noise(64, 64))
     c = annotate(viewer, viewer.layers["cells"], model=str(tiny_model_folder))
     c.points.add([30, 30])
     assert c.wait(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from samari.errors import InputError, SamariError
@@ -49,6 +50,8 @@ class Controller(ControllerState):
         Emitted when anything that the dock shows may have changed.
     closed : Signal
         Emitted once, when the controller has let everything go.
+    outdated : Signal
+        Emitted when the layer shows another array: a new controller is needed.
 
     Raises
     ------
@@ -74,6 +77,8 @@ class Controller(ControllerState):
         self._watch = ViewerWatch(
             self._viewer, self._on_view, self._encode_visible, self._on_removed, self._tell
         )
+        self.image.events.data.connect(self._on_image_data)
+        self.image.events.contrast_limits.connect(self._on_contrast)
         self._bind_keys()
         self._on_view()
         self._encode_visible()
@@ -164,6 +169,11 @@ class Controller(ControllerState):
         self._inference.ask()
         self._encode_visible()
 
+    def take_over(self, other: Controller) -> None:
+        """Continue with the pending prompts of a controller of the same image, now closed."""
+        pending = [replace(obj, replaces=None, scope=()) for obj in other.session.pending]
+        self._try(lambda: self.session.set_pending(pending))
+
     def save(self, path: str | Path) -> None:
         """Save the labels as an OME-TIFF. Waits until it is written.
 
@@ -196,6 +206,8 @@ class Controller(ControllerState):
         self._open = False
         self.session.disconnect(self._on_session)
         self._watch.close()
+        self.image.events.data.disconnect(self._on_image_data)
+        self.image.events.contrast_limits.disconnect(self._on_contrast)
         self._inference.close()
         self._bindings.unbind_all()
         self._prompts.close()
@@ -241,6 +253,17 @@ class Controller(ControllerState):
             self.session.view = self._plane.view
             self._prompts.set_view(self._plane.view)
         self._preview.show(self._plane)
+        if self._source.channel_axis is not None:
+            self.changed.emit()
+
+    def _on_image_data(self, event: Any = None) -> None:
+        """Tell that the layer got another array: what was encoded belongs to the old one."""
+        self._inference.cancel()
+        self._say("The image was replaced")
+        self.outdated.emit()
+
+    def _on_contrast(self, event: Any = None) -> None:
+        self.changed.emit()
 
     def _visible_plane(self) -> PlaneIndex | None:
         try:

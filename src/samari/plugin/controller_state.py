@@ -34,6 +34,7 @@ class ControllerState(QObject):
 
     changed = Signal()
     closed = Signal()
+    outdated = Signal()
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class ControllerState(QObject):
         self._open = True
         self._note = ""
         self._plane: PlaneIndex | None = None
+        self._limits_at_opening = source.layer.contrast_limits
         self.session = Session(
             source.data,
             axes=source.axes,
@@ -67,6 +69,7 @@ class ControllerState(QObject):
         self._inference = Inference(
             self.session, self._segmenter, self._workshop.inference, self._tell, self._on_error
         )
+        self._inference.warm_up()
         self._labels = LabelsSync(viewer, source, self.session, labels)
         self._preview = Preview(viewer, source, self.session)
         self._preview.insert()
@@ -135,6 +138,19 @@ class ControllerState(QObject):
     def busy(self) -> bool:
         """Whether the model is at work for this image."""
         return self._inference.busy
+
+    @property
+    def renewal(self) -> str:
+        """What a new session would do differently, in a few words; empty if nothing.
+
+        Channel and contrast are those of the opening. What is on screen may have changed since.
+        """
+        channel = self._source.channel(self._viewer)
+        if channel != self.session.planes.channel:
+            return f"Use channel {channel}"
+        if not self.image.rgb and self.image.contrast_limits != self._limits_at_opening:
+            return "Use the new contrast"
+        return ""
 
     @property
     def where(self) -> str:

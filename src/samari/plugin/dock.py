@@ -45,6 +45,7 @@ class SamariDock(QWidget):
         self.controller: Controller | None = None
         self._workshop = Workshop()
         self._closed = False
+        self._renew_soon = False
         self._targets: list[Any] = []
         self._download = ("", 0, 0)
         self.ui = DockLayout(self, ModelChoice(self._workshop.files, model))
@@ -90,6 +91,7 @@ class SamariDock(QWidget):
         ui.model.ready.connect(self._on_model)
         ui.model.progress.connect(self._on_download)
         ui.cancel.clicked.connect(self._on_cancel)
+        ui.renew.clicked.connect(self._on_renew)
         ui.save.clicked.connect(self._on_save)
         ui.click.clicked.connect(self._on_click_tool)
         ui.box.clicked.connect(self._on_box_tool)
@@ -125,6 +127,18 @@ class SamariDock(QWidget):
             self.ui.model.cancel()
         elif self.controller is not None:
             self.controller.cancel()
+
+    def _on_renew(self) -> None:
+        """Go on with the channel and the contrast on screen, on the same labels."""
+        old = self.controller
+        if old is not None:
+            self._open(old.image, old.labels_layer)
+            if self.controller is not None:
+                self.controller.take_over(old)
+
+    def _on_outdated(self) -> None:
+        self._renew_soon = True
+        self._soon.start()
 
     def _on_save(self) -> None:
         if self.controller is None:
@@ -188,6 +202,9 @@ class SamariDock(QWidget):
             return
         if self._first:
             self._choose_first()
+        if self._renew_soon:
+            self._renew_soon = False
+            self._on_renew()
         chosen = unwrapped(self.ui.image.value)
         if chosen is None or chosen not in self._viewer.layers:
             self._use(None)
@@ -222,10 +239,12 @@ class SamariDock(QWidget):
         if old is not None:
             old.changed.disconnect(self._refresh)
             old.closed.disconnect(self._on_controller_closed)
+            old.outdated.disconnect(self._on_outdated)
             old.close()
         if controller is not None:
             controller.changed.connect(self._refresh)
             controller.closed.connect(self._on_controller_closed)
+            controller.outdated.connect(self._on_outdated)
         if not self._closed:
             self._list_targets()
             self._refresh()
@@ -262,6 +281,9 @@ class SamariDock(QWidget):
         ui.discard.setEnabled(pending)
         self._refresh_candidates()
         self._refresh_progress()
+        renewal = "" if controller is None else controller.renewal
+        ui.renew.setText(renewal)
+        ui.renew.setVisible(bool(renewal))
         if controller is None:
             ui.device.setText("")
             return

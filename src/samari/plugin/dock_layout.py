@@ -69,6 +69,11 @@ class DockLayout:
         # Two lines at all times: the dock must not jump with every message.
         self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing() + 4)
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.renew = button("")
+        self.renew.setToolTip(
+            "Channel and contrast are those of the time when the image was chosen"
+        )
+        self.renew.hide()
         self.save = button("Save labels\u2026")
         self.save.setToolTip("Save the objects as an OME-TIFF with voxel size and units")
         self.keys = button(f"Keys  ({key_of('show_keys').label})", "show_keys")
@@ -83,6 +88,7 @@ class DockLayout:
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             native.setMinimumContentsLength(12)
+            native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         form.addRow("Image", native)
         form.addRow("Labels", self.labels)
         form.addRow("Model", self.model)
@@ -97,6 +103,7 @@ class DockLayout:
         layout.addWidget(row(self.undo, self.redo))
         layout.addWidget(row(self.bar, self.cancel))
         layout.addWidget(self.status)
+        layout.addWidget(self.renew)
         layout.addWidget(row(self.save, self.keys))
         layout.addStretch(1)
         self.previous.setFixedWidth(32)
@@ -128,6 +135,7 @@ def _combo() -> QComboBox:
     combo = QComboBox()
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(12)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return combo
 
 

@@ -83,6 +83,10 @@ class Inference:
         self._segmenter = segmenter
         self._encoded.clear()
 
+    def warm_up(self) -> None:
+        """Begin to load the model; the window can be built meanwhile."""
+        self._load()
+
     def encode(self, plane: PlaneIndex, priority: Priority = Priority.VISIBLE) -> Job | None:
         """Encode a plane in the background, unless it is or is being encoded.
 
@@ -210,6 +214,8 @@ class Inference:
         self._update()
 
     def _on_progress(self, job: Job, done: int, total: int) -> None:
+        if job.finished:
+            return
         if job.ticks is not None and not job.shown and job.started is not None and done < total:
             expected = (time.monotonic() - job.started) / max(done, 1) * total
             if expected > self.show_after:

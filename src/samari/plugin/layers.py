@@ -156,12 +156,13 @@ def write_points(layer: Points, rows: Sequence[PointRow]) -> None:
     with layer.events.data.blocker():
         layer.selected_data = set()
         layer.data = np.array([row.position for row in rows]).reshape(len(rows), layer.ndim)
-        layer.features = {
-            "label": _objects(NEGATIVE if row.label == 0 else POSITIVE for row in rows),
-            "object": np.array([row.member for row in rows], dtype=int),
-            "view": _objects(row.view for row in rows),
-        }
-    layer.refresh()
+        if rows:
+            layer.features = {
+                "label": _objects(NEGATIVE if row.label == 0 else POSITIVE for row in rows),
+                "object": np.array([row.member for row in rows], dtype=int),
+                "view": _objects(row.view for row in rows),
+            }
+            layer.refresh()
 
 
 def write_shapes(layer: Shapes, rows: Sequence[ShapeRow]) -> None:

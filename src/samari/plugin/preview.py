@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from samari.engine.session import Session
     from samari.plugin.source import ImageSource
 
-#: Pixels of background kept around the masks, where contours are drawn.
-_MARGIN = 2
+#: The layer's corners lie on a grid of this many pixels, so that refining a mask mostly needs no
+#: other layer size; napari spends more time on that than on the pixels.
+_GRID = 32
 
 
 class Preview:
@@ -46,10 +47,11 @@ class Preview:
     def show(self, plane: PlaneIndex | None) -> None:
         """Show the pending masks on a plane, nothing if it is None.
 
-        The layer is put back if it was deleted, and never becomes the active one.
+        While an answer is on its way, what is shown stays: masks change, they do not blink. The
+        layer is put back if it was deleted, and never becomes the active one.
         """
-        found = [] if plane is None else self._predictions(plane)
-        if (plane, found) == self._shown:
+        found, complete = ([], True) if plane is None else self._predictions(plane)
+        if (plane, found) == self._shown or (plane == self._shown[0] and not complete):
             return
         self._shown = (plane, found)
         if plane is None or not any(prediction.mask.any() for _, prediction in found):
@@ -76,25 +78,30 @@ class Preview:
 
     def _clear(self) -> None:
         if self.layer.data.any():
-            self.layer.data = np.zeros((1,) * self._source.layer.ndim, np.uint8)
+            self.layer.data[...] = 0
+            self.layer.refresh()
 
-    def _predictions(self, plane: PlaneIndex) -> list[tuple[int, Prediction]]:
-        """Return (color, answer) of the pending objects on a plane that have an answer."""
+    def _predictions(self, plane: PlaneIndex) -> tuple[list[tuple[int, Prediction]], bool]:
+        """Return (color, answer) of the pending objects on a plane, and whether none is lacking."""
         found = []
+        complete = True
         for number, obj in enumerate(self._session.pending):
             part = obj.part_on(plane)
-            prediction = None if part is None else self._session.prediction(part)
-            if prediction is not None:
+            if part is None:
+                continue
+            prediction = self._session.prediction(part)
+            if prediction is None:
+                complete = False
+            else:
                 found.append((number % len(PREVIEW_COLORS) + 1, prediction))
-        return found
+        return found, complete
 
     def _draw(self, plane: PlaneIndex, found: list[tuple[int, Prediction]]) -> None:
         boxes = [box for _, p in found if (box := p.bbox(p.chosen)) is not None]
         rows, cols = self._session.planes.shape_of(plane.view)
-        y0 = max(0, min(box[0] for box in boxes) - _MARGIN)
-        x0 = max(0, min(box[1] for box in boxes) - _MARGIN)
-        y1 = min(rows, max(box[2] for box in boxes) + _MARGIN)
-        x1 = min(cols, max(box[3] for box in boxes) + _MARGIN)
+        y0, x0 = (min(box[i] for box in boxes) // _GRID * _GRID for i in (0, 1))
+        y1, x1 = (-(-max(box[i] for box in boxes) // _GRID) * _GRID for i in (2, 3))
+        y1, x1 = min(y1, rows), min(x1, cols)
         picture = np.zeros((y1 - y0, x1 - x0), np.uint8)
         for number, prediction in found:
             mask = prediction.mask[y0:y1, x0:x1]
@@ -106,5 +113,12 @@ class Preview:
         shape = [1] * self._source.layer.ndim
         shape[axes[0]], shape[axes[1]] = picture.shape
         step = self._source.displacement(self.layer, np.array(corner))
-        self.layer.data = picture.reshape(shape)
-        self.layer.translate = self._origin + step
+        translate = self._origin + step
+        if self.layer.data.shape == tuple(shape) and np.array_equal(
+            self.layer.translate, translate
+        ):
+            self.layer.data[...] = picture.reshape(shape)
+            self.layer.refresh()
+        else:
+            self.layer.data = picture.reshape(shape)
+            self.layer.translate = translate

@@ -98,7 +98,7 @@ class JobThread(QObject):
                 break
             try:
                 if kind == "progress":
-                    if job.progress is not None and not job.finished:
+                    if job.progress is not None:
                         job.progress(job, *payload)
                     continue
                 callback = job.done if kind == "done" else job.failed
