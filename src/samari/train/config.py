@@ -37,6 +37,8 @@ class Stage:
         Objects prompted per crop.
     corrections : int
         At most so many correction clicks after the first prompt.
+    correction_share : float
+        Share of the steps in which corrections are made at all.
     freeze_encoder : bool
         Train the prompt encoder and mask decoder only.
     box_share : float
@@ -51,6 +53,7 @@ class Stage:
     images: int = 8
     prompts: int = 8
     corrections: int = 1
+    correction_share: float = 1.0
     freeze_encoder: bool = False
     box_share: float = 0.4
     rate: float = 1.0

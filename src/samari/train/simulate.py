@@ -98,12 +98,15 @@ class Simulation:
         config = self.model.config.prompt_encoder_config
         self._stride = config.patch_size // 4
         top, left = self.grid_offset
+        self._rounds = 0
         self._corner = torch.tensor([left, top], dtype=torch.float32) * config.patch_size
 
     def run(self) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the summed loss of all rounds, and the figures to log."""
         count = self.targets.soft.shape[1]
         boxes = round(count * self.stage.box_share)
+        lucky = bool(torch.rand((), generator=self.generator) < self.stage.correction_share)
+        self._rounds = self.stage.corrections if lucky else 0
         total = self.embeddings.new_zeros(())
         figures: dict[str, float] = {}
         for name, part in (("click", slice(boxes, None)), ("box", slice(0, boxes))):
@@ -128,7 +131,7 @@ class Simulation:
             points = self._click(region)[:, :, None]
             labels = torch.ones(points.shape[:3], dtype=torch.int64)
         loss, logits = self._predict(name, soft, valid, points, labels, box, None, figures)
-        for number in range(1, self.stage.corrections + 1):
+        for number in range(1, self._rounds + 1):
             where, what = self._correction(region, logits > 0)
             where, what = where[:, :, None], what[:, :, None]
             points = where if points is None else torch.cat([points, where], dim=2)
@@ -137,7 +140,7 @@ class Simulation:
                 f"{name}+{number}", soft, valid, points, labels, box, logits, figures
             )
             loss = loss + more
-        return loss / (1 + self.stage.corrections)
+        return loss / (1 + self._rounds)
 
     def _predict(
         self,
