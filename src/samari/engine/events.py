@@ -12,6 +12,9 @@ from samari.engine.state import Change
 if TYPE_CHECKING:
     from samari.engine.history import Action
 
+#: Changed regions that are told one by one; more of them are told as the box around all.
+_REGIONS = 16
+
 Kind = Literal["pending", "answer", "labels", "objects", "history"]
 
 
@@ -78,9 +81,25 @@ def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
             events += [SessionEvent("labels", None, replaced), SessionEvent("objects")]
             events.append(SessionEvent("pending"))
             continue
-        events += [SessionEvent("labels", edit.bbox, replaced) for edit in member.edits]
+        events += [SessionEvent("labels", box, replaced) for box in _boxes(member)]
         if member.records:
             events.append(SessionEvent("objects"))
         if member.pending[0] != member.pending[1]:
             events.append(SessionEvent("pending"))
     return events
+
+
+def _boxes(change: Change) -> list[tuple[slice, ...] | None]:
+    """Return which regions a change touched; the box around them where they are many."""
+    boxes = [edit.bbox for edit in change.edits]
+    known = [box for box in boxes if box is not None]
+    if len(boxes) <= _REGIONS:
+        return list(boxes)
+    if len(known) < len(boxes):
+        return [None]
+    return [
+        tuple(
+            slice(min(extent.start for extent in axis), max(extent.stop for extent in axis))
+            for axis in zip(*known, strict=True)
+        )
+    ]

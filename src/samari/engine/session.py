@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from samari.engine import commit
-from samari.engine.annotation import Annotation
+from samari.engine.automatic import Automatic
 from samari.engine.events import SessionEvent
 from samari.engine.pending import PendingObject, PendingPart, check_pending, mask_prompts, prompted
 from samari.engine.planes import ImagePlanes, PlaneIndex
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from samari.zoo import LoadedModel
 
 
-class Session(Annotation):
+class Session(Automatic):
     """Prompt, look, accept, undo: the annotation of one image, with or without a window.
 
     Coordinates are data coordinates in label axes (the image's axes without C), the centre of a

@@ -1,0 +1,173 @@
+"""What a session does by itself: find everything, choose by thresholds, append it as one step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from samari.engine import everything
+from samari.engine.annotation import Annotation
+from samari.engine.candidates import Thresholds
+from samari.engine.everything import POINTS_PER_SIDE, Everything
+from samari.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from samari.engine.candidates import PlaneCandidates, Selection
+    from samari.engine.questions import Questions
+
+
+class Automatic(Annotation):
+    """An annotation that can look for objects by itself; a part of `Session`."""
+
+    _view: str
+    _questions: Questions
+
+    def segment_everything(
+        self,
+        plane: Any = None,
+        *,
+        points_per_side: int = POINTS_PER_SIDE,
+        progress: Callable[[int, int], object] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        **thresholds: Any,
+    ) -> list[int]:
+        """Segment everything on a plane, on some or on all, as one step of the history.
+
+        New objects are appended: labels that are there, by whomever, keep all their pixels. Each
+        object lies on one plane and keeps the point it was found at, so it can be reopened.
+
+        Parameters
+        ----------
+        plane : PlaneIndex, sequence of int, or several of these, optional
+            Which planes; index along the label axes that are not in `view`. Default: all of them.
+        points_per_side : int
+            The plane is clicked on at this many points along each axis.
+        progress : callable, optional
+            Called with (done, total) after every block of the encoder and every batch of points.
+        cancel : callable, optional
+            Asked as often; True stops.
+        **thresholds
+            See `Thresholds`.
+
+        Returns
+        -------
+        list of int
+            The new labels; empty if nothing was found, which is no step.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` said so. Then nothing was changed.
+        InputError
+            If there is no such plane, or a threshold is out of range.
+        LabelsError
+            If the ids do not fit the labels. Then nothing was changed.
+        """
+        chosen = Thresholds(**thresholds)
+        wanted = everything.planes_of(self.planes, self._view, plane)
+        # Of every plane only what is chosen is kept: a long series must not fill the memory.
+        walk = everything.steps(
+            self.planes, self._model, wanted, points_per_side, lambda c: self._select(c, chosen)
+        )
+        while True:
+            try:
+                done, total = next(walk)
+            except StopIteration as end:
+                selections, origin = end.value
+                break
+            if progress is not None:
+                progress(done, total)
+            if cancel is not None and cancel():
+                walk.close()
+                raise Cancelled(f"cancelled after {done} of {total} parts; nothing was changed")
+        with self._change("everything") as change:
+            return everything.append(change, self.planes, selections, origin)
+
+    def everything_steps(
+        self, plane: Any = None, *, points_per_side: int = POINTS_PER_SIDE
+    ) -> Generator[tuple[int, int], None, Everything]:
+        """Look for everything step by step; like `compute_steps`, another thread may run it.
+
+        Nothing is changed. `filter_everything` and `accept_everything` take the result, as often
+        as wanted, with any thresholds, without asking the model again.
+
+        Parameters
+        ----------
+        plane, points_per_side
+            See `segment_everything`.
+
+        Yields
+        ------
+        (done, total) : tuple of int
+            Parts of the work, after every block of the encoder and every batch of points.
+
+        Returns
+        -------
+        Everything
+
+        Raises
+        ------
+        InputError
+            If there is no such plane; at the call, not at the first step.
+        """
+        wanted = everything.planes_of(self.planes, self._view, plane)
+        return _all_steps(
+            everything.steps(
+                self.planes, self._model, wanted, points_per_side, lambda candidates: candidates
+            )
+        )
+
+    def filter_everything(
+        self, found: Everything, thresholds: Thresholds | None = None, plane: Any = None
+    ) -> list[Selection]:
+        """Return what `accept_everything` would append, one selection a plane.
+
+        Parameters
+        ----------
+        found : Everything
+        thresholds : Thresholds, optional
+            The default ones if not given.
+        plane : PlaneIndex, optional
+            Only this one of the planes.
+        """
+        chosen = Thresholds() if thresholds is None else thresholds
+        return [
+            self._select(candidates, chosen)
+            for candidates in found.planes
+            if plane in (None, candidates.plane)
+        ]
+
+    def accept_everything(
+        self, found: Everything, thresholds: Thresholds | None = None
+    ) -> list[int]:
+        """Append what the thresholds choose, as one step of the history.
+
+        Returns
+        -------
+        list of int
+            The new labels; empty if nothing was chosen, which is no step.
+
+        Raises
+        ------
+        LabelsError
+            If the ids do not fit the labels. Then nothing was changed.
+        """
+        selections = self.filter_everything(found, thresholds)
+        with self._change("everything") as change:
+            return everything.append(change, self.planes, selections, found.origin)
+
+    def _select(self, candidates: PlaneCandidates, thresholds: Thresholds) -> Selection:
+        taken = self._state.store.read(self.planes.label_slices(candidates.plane))
+        return candidates.select(thresholds, taken)
+
+    def _model(self) -> Any:
+        return self._questions.segmenter
+
+
+def _all_steps(
+    walk: Generator[tuple[int, int], None, tuple[list[PlaneCandidates], everything.Origin]],
+) -> Generator[tuple[int, int], None, Everything]:
+    """Make one value of what the steps return."""
+    planes, origin = yield from walk
+    return Everything(tuple(planes), origin)
