@@ -50,6 +50,23 @@ def test_the_256th_object_makes_another_array_and_says_so(discs):
     assert np.unique(session.labels).tolist() == [0, 254, 255, 256]
 
 
+def test_a_refused_accept_leaves_the_labels_array_that_a_layer_shows(discs):
+    """Trap 23: the first object fits, the second one makes the array grow, the third is empty."""
+    labels = np.zeros((40, 60), np.uint8)
+    labels[0, 0] = 254
+    session = Session(np.zeros((40, 60), np.uint8), labels=labels, segmenter=discs)
+    for corner in ((2, 2), (12, 2), (0, 0)):
+        session.add_box(corner, corner if corner == (0, 0) else (corner[0] + 4, corner[1] + 4))
+    with pytest.raises(LabelsError, match="covered by object 254"):
+        session.accept()
+    assert session.labels is labels
+    assert labels.sum() == 254
+    session.discard()
+    session.add_point((10, 10))
+    assert session.accept() == [255]
+    assert (labels == 255).any()
+
+
 def test_the_65536th_object_of_labels_on_disk_is_refused_and_nothing_changes(tmp_path, discs):
     """Traps 23 and 24."""
     labels = zarr.create_array(tmp_path / "labels", shape=(40, 60), dtype="uint16")

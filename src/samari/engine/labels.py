@@ -180,6 +180,15 @@ class LabelStore:
             former=int(former[0]) if uniform else former,
         )
 
+    def go_back_to(self, array: Any) -> None:
+        """Put an earlier, narrower array back in place, with the labels of the present one.
+
+        For a growth that was not to be: whoever shows the labels still holds the earlier array.
+        """
+        if array is not self.array:
+            array[...] = self.array
+            self.array = array
+
     def relabel(self, old: int, new: int, slices: Index = ()) -> list[LabelEdit]:
         """Turn every pixel of one label into another, or into background with ``new=0``.
 

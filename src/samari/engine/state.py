@@ -145,6 +145,7 @@ class Transaction:
         """Remember where the change starts."""
         self.pending = self.state.pending
         self.highest_before = self.state.store.highest
+        self._array_before = self.state.store.array
 
     def write(
         self, slices: Index, mask: NDArray[np.bool_], label: int, replace: Sequence[int] = ()
@@ -166,6 +167,7 @@ class Transaction:
         for edit in reversed(self.edits):
             edit.undo()
         self.state.store.highest = self.highest_before
+        self.state.store.go_back_to(self._array_before)
 
     def finish(self) -> None:
         """Make the change the session's state."""
