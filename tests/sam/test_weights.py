@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from samari.errors import WeightsError
-from samari.sam import SamConfig, SamModel, vit_config
+from samari.sam import SamConfig, SamModel, vit_config, weights
 from samari.sam.weights import build_model, load_model, load_state_dict, read_config, save_model
 from samari.sam.weights_config import infer_config
 from samari.sam.weights_keys import published_names
@@ -369,3 +369,14 @@ def test_non_ascii_and_long_folder_names_work(saved: Any, tmp_path: Path, name: 
     assert _same(load_model(folder), saved[0])
     torch.save(saved[0].state_dict(), folder / "weights.pt")
     assert _same(load_model(folder / "weights.pt"), saved[0])
+
+
+def test_network_takes_no_memory_before_it_has_the_files_tensors(
+    saved: tuple[SamModel, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(weights, "_compare", lambda wanted, *_: made.update(wanted))
+    model = load_model(saved[1])
+    assert made.keys() == model.state_dict().keys()
+    assert {tensor.device.type for tensor in made.values()} == {"meta"}
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {"cpu"}

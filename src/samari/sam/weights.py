@@ -133,7 +133,7 @@ def build_model(
         Naming the tensors that are missing, not expected, or of another shape.
     """
     try:
-        with _Uninitialised():
+        with torch.device("meta"), _Uninitialised():
             model = SamModel(config)
     except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
         raise WeightsError(f"{path}: no network has this configuration: {error}") from error
@@ -231,19 +231,21 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Networks made under it keep their parameters empty, for they get those of a file.
+    """Networks made under it draw no random numbers, for their parameters come from a file.
 
-    Random numbers for a large network take seconds; the meta device would import torch's compiler
-    for them, which takes two seconds before the first mask of even the smallest.
+    On the meta device, where a network needs no memory, torch would import its compiler for them:
+    two seconds before the first mask of even the smallest.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Return the tensor as it is where it would be filled."""
+        """Leave out what would fill a tensor."""
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else kwargs["tensor"]
+        if func is torch.randn:
+            func = torch.empty
         return func(*args, **kwargs)
 
 
