@@ -1,11 +1,15 @@
-"""Golden networks and a factory of small random ones."""
+"""Golden networks, a factory of small random ones, and a server on loopback."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import http.server
 import importlib.util
 import json
 import sys
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +21,7 @@ from safetensors.torch import load_file
 from samari.sam import SamConfig, SamModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -132,3 +136,76 @@ def frozen() -> Callable[[str], Any]:
             return dict(arrays)
 
     return read
+
+
+@dataclass
+class Web:
+    """What a server on loopback has, and what it was asked."""
+
+    address: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def add_model(self, name: str, folder: Path) -> None:
+        """Serve a folder as a model of the hub."""
+        for revision in ("main", COMMIT):
+            for file in folder.iterdir():
+                self.files[f"/{name}/resolve/{revision}/{file.name}"] = file.read_bytes()
+
+
+#: The only commit of every model on the hub.
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def _handler(web: Web) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self._answer()
+
+        def do_GET(self) -> None:
+            data = self._answer()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(data)
+
+        def _answer(self) -> bytes:
+            path = self.path.partition("?")[0]
+            web.asked.append(path)
+            data = web.files.get(path)
+            self.send_response(404 if data is None else 200)
+            if data is None:
+                self.send_header("X-Error-Code", "EntryNotFound")  # as the model hub says it
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{hashlib.sha256(data or b"").hexdigest()}"')
+            self.send_header("Content-Length", str(len(data or b"")))
+            self.end_headers()
+            self.close_connection = True
+            return data or b""
+
+    return Handler
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A server on loopback that is also the model hub, with an empty cache."""
+    from huggingface_hub import constants
+
+    found = Web()
+    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
+    service.daemon_threads = True
+    found.address = f"http://127.0.0.1:{service.server_address[1]}"
+    thread = threading.Thread(target=service.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "ENDPOINT", found.address)
+    monkeypatch.setattr(
+        constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        found.address + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    yield found
+    service.shutdown()
+    service.server_close()
+    thread.join()

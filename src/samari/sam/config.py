@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from samari.sam.pretrained import find_json, read_json
 
 ConfigType = TypeVar("ConfigType", bound="SamBaseConfig")
 
@@ -33,6 +36,8 @@ class SamBaseConfig:
 
     #: Keys that a file may carry but that follow from the fields, so they are read and dropped.
     derived: ClassVar[tuple[str, ...]] = ()
+    #: Key of this part in the configuration of the whole network.
+    part: ClassVar[str] = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         name = type(self).__name__
@@ -76,8 +81,19 @@ class SamBaseConfig:
         return values
 
     @classmethod
-    def from_pretrained(cls: type[ConfigType], folder: str | Path) -> ConfigType:
-        """Read ``config.json`` from a folder, or the given JSON file.
+    def from_pretrained(
+        cls: type[ConfigType], name: str | os.PathLike[str], **hub: Any
+    ) -> ConfigType:
+        """Read ``config.json`` of a folder or a hub id, or the given JSON file.
+
+        A part reads its own values out of the file of a whole network.
+
+        Parameters
+        ----------
+        name : str or Path
+            A folder, a JSON file, or a hub id such as ``"facebook/sam-vit-base"``.
+        **hub
+            See `SamModel.from_pretrained`.
 
         Raises
         ------
@@ -85,18 +101,14 @@ class SamBaseConfig:
             If there is no such file.
         ValueError
             If the file is not a JSON object.
+        DownloadError
+            If the hub cannot be asked.
         """
-        path = Path(folder)
-        path = path / CONFIG_NAME if path.is_dir() else path
-        if not path.is_file():
+        path = Path(name)
+        values = read_json(path) if path.is_file() else find_json(name, CONFIG_NAME, **hub)
+        if values is None:
             raise FileNotFoundError(f"no {CONFIG_NAME} at {path}")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not a JSON file: {error}") from error
-        if not isinstance(values, dict):
-            raise ValueError(f"{path} must hold a JSON object, got {type(values).__name__}")
-        return cls.from_dict(values)
+        return cls.from_dict(values.get(cls.part, values))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` into a folder, which is made if it does not exist."""
@@ -113,6 +125,8 @@ class SamVisionConfig(SamBaseConfig):
     `mlp_dim` is ``int(hidden_size * mlp_ratio)`` where it is not given. `initializer_range` is read
     and written for the sake of published files; see `SamModel` for how weights are initialised.
     """
+
+    part: ClassVar[str] = "vision_config"
 
     hidden_size: int = 768
     output_channels: int = 256
@@ -145,6 +159,7 @@ class SamPromptEncoderConfig(SamBaseConfig):
     """The encoder of points, boxes and masks."""
 
     derived: ClassVar[tuple[str, ...]] = ("image_embedding_size",)
+    part: ClassVar[str] = "prompt_encoder_config"
 
     hidden_size: int = 256
     image_size: int = 1024
@@ -163,6 +178,8 @@ class SamPromptEncoderConfig(SamBaseConfig):
 @dataclass(init=False)
 class SamMaskDecoderConfig(SamBaseConfig):
     """The two-way transformer that turns an image embedding and prompts into masks."""
+
+    part: ClassVar[str] = "mask_decoder_config"
 
     hidden_size: int = 256
     hidden_act: str = "relu"

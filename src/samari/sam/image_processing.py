@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROCESSOR_NAME = "preprocessor_config.json"
+#: Where newer versions of transformers write the same settings, under ``"image_processor"``.
+NESTED_NAME = "processor_config.json"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 BILINEAR = 2
@@ -123,14 +125,28 @@ class SamImageProcessor(MaskProcessing):
     def from_pretrained(cls, name: str | os.PathLike[str], **hub: Any) -> SamImageProcessor:
         """Read ``preprocessor_config.json`` of a folder or a hub id.
 
-        Where a model has none, the sizes follow from its ``config.json``.
+        ``processor_config.json`` of newer versions of transformers does as well. Where a model has
+        neither, the sizes follow from its ``config.json``.
+
+        Parameters
+        ----------
+        name : str or Path
+            A folder, a file in it, or a hub id.
+        **hub
+            See `SamModel.from_pretrained`.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such folder, or neither file is in it.
+            If there is no such folder, or none of the files is in it.
+        ValueError
+            If the file is not a JSON object.
+        DownloadError
+            If the hub cannot be asked.
         """
         values = find_json(name, PROCESSOR_NAME, **hub)
+        if values is None:
+            values = (find_json(name, NESTED_NAME, **hub) or {}).get("image_processor")
         if values is not None:
             return cls.from_dict(values)
         config = find_json(name, "config.json", **hub)

@@ -11,7 +11,7 @@ from torch import nn
 
 from samari.sam.mask_decoder import SamMaskDecoder
 from samari.sam.outputs import SamImageSegmentationOutput
-from samari.sam.pretrained import is_hub_id
+from samari.sam.pretrained import hub_options, is_hub_id
 from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
 from samari.sam.vision_encoder import SamVisionEncoder
 
@@ -57,7 +57,7 @@ class SamModel(nn.Module):
         name: str | os.PathLike[str],
         config: SamConfig | None = None,
         *,
-        torch_dtype: torch.dtype | None = torch.float32,
+        torch_dtype: torch.dtype | str | None = torch.float32,
         **hub: Any,
     ) -> SamModel:
         """Load a network from a folder, a weight file of any kind, or the model hub.
@@ -68,10 +68,12 @@ class SamModel(nn.Module):
             A folder, a file, or a hub id such as ``"facebook/sam-vit-base"``.
         config : SamConfig, optional
             In place of the ``config.json`` beside the weights.
-        torch_dtype : torch.dtype, optional
-            Floating point type of the network; None keeps the file's.
+        torch_dtype : torch.dtype or str, optional
+            Floating point type of the network, such as ``"float16"``; None or ``"auto"`` keeps the
+            file's.
         **hub
-            `revision`, `endpoint` or `cache`; see `samari.sam.weights.hub_folder`.
+            `revision`, `endpoint`, `cache_dir`, `token` or `local_files_only`, for a hub id; see
+            `samari.sam.weights.hub_folder`.
 
         Returns
         -------
@@ -84,11 +86,14 @@ class SamModel(nn.Module):
             If anything about the file is wrong; the message names the file and the tensor.
         DownloadError
             If the hub cannot be reached.
+        TypeError
+            If an argument is unknown, or `torch_dtype` is no floating point type.
         """
         from samari.sam.weights import hub_folder, load_model
 
-        path = hub_folder(os.fspath(name), **hub) if is_hub_id(name) else os.fspath(name)
-        return load_model(path, config, dtype=torch_dtype)
+        dtype, options = _dtype(torch_dtype), hub_options(hub)
+        path = hub_folder(os.fspath(name), **options) if is_hub_id(name) else os.fspath(name)
+        return load_model(path, config, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write ``config.json`` and ``model.safetensors``; see `samari.sam.weights.save_model`."""
@@ -270,6 +275,16 @@ class SamModel(nn.Module):
     def _setting(self, key: str, given: bool | None, default: bool) -> bool:
         """Return an argument, or what the configuration's file says where it was not given."""
         return bool(self.config.extra.get(key, default)) if given is None else given
+
+
+def _dtype(given: torch.dtype | str | None) -> torch.dtype | None:
+    """Return a floating point type of its name; None of "auto"."""
+    found = getattr(torch, given, given) if isinstance(given, str) else given
+    if found is None or found == "auto":
+        return None
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise TypeError(f"torch_dtype must be a floating point type or 'auto', got {given!r}")
+    return found
 
 
 def _check_widths(config: SamConfig) -> None:

@@ -7,7 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from samari.errors import DownloadError
+#: What `from_pretrained` takes beside the name, and what `samari.sam.weights_hub` calls it.
+_HUB_OPTIONS = {
+    "cache": "cache",
+    "cache_dir": "cache",
+    "endpoint": "endpoint",
+    "local_files_only": "local_files_only",
+    "revision": "revision",
+    "token": "token",
+}
 
 
 def is_hub_id(name: str | os.PathLike[str]) -> bool:
@@ -17,6 +25,23 @@ def is_hub_id(name: str | os.PathLike[str]) -> bool:
     return (
         not Path(text).exists() and len(parts) == 2 and all(parts) and parts[0] not in (".", "..")
     )
+
+
+def hub_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of `from_pretrained` under the names of `samari.sam.weights_hub`.
+
+    Raises
+    ------
+    TypeError
+        If one is unknown.
+    """
+    unknown = sorted(options.keys() - _HUB_OPTIONS.keys())
+    if unknown:
+        raise TypeError(
+            f"from_pretrained has no argument {unknown[0]!r}; for the hub it takes "
+            f"{', '.join(sorted(_HUB_OPTIONS))}"
+        )
+    return {_HUB_OPTIONS[key]: value for key, value in options.items() if value is not None}
 
 
 def find_json(name: str | os.PathLike[str], file: str, **hub: Any) -> dict[str, Any] | None:
@@ -29,7 +54,7 @@ def find_json(name: str | os.PathLike[str], file: str, **hub: Any) -> dict[str, 
     file : str
         Name of the JSON file.
     **hub
-        Passed to `huggingface_hub.hf_hub_download`, such as `revision` or `cache_dir`.
+        `revision`, `endpoint`, `cache_dir`, `token` or `local_files_only`, for a hub id.
 
     Returns
     -------
@@ -45,11 +70,24 @@ def find_json(name: str | os.PathLike[str], file: str, **hub: Any) -> dict[str, 
     DownloadError
         If the hub cannot be asked.
     """
-    path = (
-        _hub_file(os.fspath(name), file, hub) if is_hub_id(name) else _local_file(Path(name), file)
-    )
-    if path is None:
-        return None
+    options = hub_options(hub)
+    if is_hub_id(name):
+        from samari.sam.weights_hub import hub_file
+
+        path = hub_file(os.fspath(name), file, **options)
+    else:
+        path = _local_file(Path(name), file)
+    return None if path is None else read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    ValueError
+        If the file holds anything else.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -64,19 +102,3 @@ def _local_file(path: Path, file: str) -> Path | None:
         raise FileNotFoundError(f"no model at {path}: neither a folder, a file nor a hub id")
     found = (path if path.is_dir() else path.parent) / file
     return found if found.is_file() else None
-
-
-def _hub_file(repository: str, file: str, hub: dict[str, Any]) -> Path | None:
-    import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    try:
-        return Path(huggingface_hub.hf_hub_download(repository, file, **hub))
-    except EntryNotFoundError as error:
-        # Offline, this error also stands for a file that is only not in the cache.
-        if isinstance(error, LocalEntryNotFoundError):
-            raise DownloadError(f"{file} of {repository} is not in the cache: {error}") from error
-        return None
-    except Exception as error:
-        # Which library is under the hub's differs from version to version, and so do its errors.
-        raise DownloadError(f"could not fetch {file} of {repository}: {error}") from error

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Files of a published model, each with what may stand in for it, the best first.
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "tf_model.h5",
+)
 _CONFIG = "config.json"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -25,6 +31,8 @@ def hub_folder(
     revision: str | None = None,
     endpoint: str | None = None,
     cache: str | Path | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Path:
@@ -45,6 +53,10 @@ def hub_folder(
         Address of the hub.
     cache : str or Path, optional
         Folder of the cache, in place of huggingface_hub's own.
+    token : str or bool, optional
+        For models that are not public.
+    local_files_only : bool
+        Never connect.
     progress : callable, optional
         Called with the bytes of the weight file that are done and their total (0 if unknown).
     cancel : callable, optional
@@ -64,7 +76,9 @@ def hub_folder(
     cached = cached_folder(repository, **where)
     if cached is not None:
         return cached
-    fetch: dict[str, Any] = {**where, "endpoint": endpoint}
+    fetch: dict[str, Any] = {
+        **where, "endpoint": endpoint, "token": token, "local_files_only": local_files_only
+    }  # fmt: skip
     fine = "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters
     if fine:
         fetch["tqdm_class"] = _progress_bar(progress, cancel)
@@ -92,6 +106,50 @@ def hub_folder(
         # Which library is under the hub's differs from version to version, and so do its errors.
         raise DownloadError(_message(repository, endpoint, cache, error)) from error
     return config.parent
+
+
+def hub_file(
+    repository: str,
+    name: str,
+    *,
+    revision: str | None = None,
+    endpoint: str | None = None,
+    cache: str | Path | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> Path | None:
+    """Return a small file of a hub model, or None if the model has none.
+
+    No connection is made if the file, or that there is none, is known from the cache. The arguments
+    are those of `hub_folder`.
+
+    Raises
+    ------
+    DownloadError
+        If the file is not in the cache and the hub cannot be asked.
+    """
+    import huggingface_hub
+    from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
+
+    known = huggingface_hub.try_to_load_from_cache(
+        repository, name, cache_dir=cache, revision=revision
+    )
+    if known is not None:
+        return Path(known) if isinstance(known, str) else None
+    try:
+        fetched = huggingface_hub.hf_hub_download(
+            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint, token=token,
+            local_files_only=local_files_only,
+        )  # fmt: skip
+    except EntryNotFoundError as error:
+        # Offline, this error also stands for a file that is only not in the cache.
+        if isinstance(error, LocalEntryNotFoundError):
+            raise DownloadError(_message(repository, endpoint, cache, error)) from error
+        return None
+    except Exception as error:
+        # Which library is under the hub's differs from version to version, and so do its errors.
+        raise DownloadError(_message(repository, endpoint, cache, error)) from error
+    return Path(fetched)
 
 
 def cached_folder(
