@@ -229,12 +229,23 @@ def test_a_malformed_point_is_refused(point):
 
 
 @pytest.mark.parametrize(
-    "plane", [PlaneIndex("YX"), PlaneIndex("YX", (4,)), PlaneIndex("YX", (-1,))]
+    ("index", "message"),
+    [
+        ((), r"named by z from 0 to 3, not by \(\)"),
+        ((4,), "no plane z=4.*z from 0 to 3"),
+        ((-1,), "no plane z=-1.*z from 0 to 3"),
+    ],
 )
-def test_a_plane_of_another_image_is_refused(plane):
+def test_a_plane_of_another_image_is_refused(index, message):
     for function in (planes_of("ZYX").check, planes_of("ZYX").read, planes_of("ZYX").label_slices):
-        with pytest.raises(InputError, match=r"Z 0\.\.3"):
-            function(plane)
+        with pytest.raises(InputError, match=message):
+            function(PlaneIndex("YX", index))
+
+
+def test_a_plane_is_named_as_a_user_does():
+    assert planes_of("YX").name_of(PlaneIndex("YX")) == ""
+    assert planes_of("TCZYX").name_of(PlaneIndex("YX", (1, 0))) == "t=1, z=0"
+    assert planes_of("ZYX").name_of(PlaneIndex("ZX", (4,))) == "y=4"
 
 
 def test_planes_are_hashable_and_compare_by_value():

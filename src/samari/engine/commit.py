@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from samari.engine.prediction import Prediction
     from samari.engine.state import SessionState, Transaction
 
+#: Planes that a message names one by one.
+_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -75,7 +78,7 @@ def accept(
             for y0, x0, y1, x1 in [answer.bbox(answer.chosen) or (0, 0, 0, 0)]
         ]
         if not sum(change.write(where, mask, label).count for where, mask in masks):
-            raise LabelsError(_why_nothing_was_written(change, obj, masks))
+            raise LabelsError(_why_nothing_was_written(change, planes, obj, masks))
         change.records[label] = _record(change, obj, label, answers, origin)
         labels.append(label)
     change.pending = ()
@@ -154,8 +157,8 @@ def reopened(
         wanted = _planes_of(state, planes, label, view) if plane is None else [plane]
         parts = [part for p in wanted if (part := _part_from_mask(state, planes, label, p))]
     if not parts:
-        where = "the labels" if plane is None else str(plane)
-        raise InputError(f"there is no object {label} in {where}")
+        where = _on(planes, () if plane is None else (plane,)) or " in the labels"
+        raise InputError(f"there is no object {label}{where}")
     return PendingObject(tuple(parts), replaces=label, scope=tuple(part.plane for part in parts))
 
 
@@ -186,25 +189,33 @@ def _record(
 
 def _why_nothing_was_written(
     change: Transaction,
+    planes: ImagePlanes,
     obj: PendingObject,
     masks: Sequence[tuple[tuple[int | slice, ...], NDArray[np.bool_]]],
 ) -> str:
     """Say why an object has no pixel of its own, and what to do."""
-    where = ", ".join(str(plane) for plane in obj.planes)
+    mask_on = f"the mask{_on(planes, obj.planes)}"
     found: set[int] = set()
     for slices, mask in masks:
         found.update(np.unique(change.state.store.read(slices)[mask]).tolist())
     if not found:
         return (
-            f"the mask on {where} is empty: nothing was accepted; "
+            f"{mask_on} is empty: nothing was accepted; "
             f"add a positive point or a box, or discard the prompts"
         )
     known = sorted(label for label in found if label <= change.highest_before)
     others = f"object {', '.join(map(str, known))}" if known else "another pending object"
     return (
-        f"the mask on {where} is wholly covered by {others}: nothing was accepted; "
+        f"{mask_on} is wholly covered by {others}: nothing was accepted; "
         f"discard the prompts, or delete what covers them"
     )
+
+
+def _on(planes: ImagePlanes, where: Sequence[PlaneIndex]) -> str:
+    """Say on which planes, in a user's words; "" where the image has only one."""
+    names = [name for plane in where if (name := planes.name_of(plane))]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f" on {'; '.join(names[:_NAMED])}{more}" if names else ""
 
 
 def _planes_of(state: SessionState, planes: ImagePlanes, label: int, view: str) -> list[PlaneIndex]:

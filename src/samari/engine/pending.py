@@ -153,7 +153,8 @@ def check_pending(
             part.prompts.check_fits(planes.shape_of(part.plane.view))
             if sum(other.plane == part.plane for other in parts) > 1:
                 raise InputError(
-                    f"a pending object has several parts on {part.plane}; "
+                    f"a pending object has several parts on one plane "
+                    f"({planes.name_of(part.plane) or 'the only one'}); "
                     f"put all prompts of one object on one plane into one part"
                 )
         if parts:

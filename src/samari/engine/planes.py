@@ -190,17 +190,23 @@ class ImagePlanes:
         """Raise InputError unless `plane` is one of this image, its view in label-axes order."""
         view = self.canonical_view(plane.view)
         if view != plane.view:
-            raise InputError(f"the view {plane.view!r} of {plane} must be written {view!r}")
+            raise InputError(f"the view {plane.view!r} must be written {view!r}")
         lengths = zip(self.label_axes, self.label_shape, strict=True)
         others = [(letter, length) for letter, length in lengths if letter not in view]
-        if len(plane.index) != len(others) or not all(
-            0 <= i < n for i, (_, n) in zip(plane.index, others, strict=True)
-        ):
-            ranges = ", ".join(f"{a} 0..{n - 1}" for a, n in others) or "no index"
+        ranges = ", ".join(f"{a.lower()} from 0 to {n - 1}" for a, n in others)
+        image = f"the image of shape {self.label_shape} ({self.label_axes})"
+        if len(plane.index) != len(others):
             raise InputError(
-                f"{plane} is not a plane of the image of shape {self.label_shape} "
-                f"({self.label_axes}): the index needs {ranges}"
+                f"a {view} plane of {image} is named by {ranges or 'no number'}, "
+                f"not by {plane.index}"
             )
+        if not all(0 <= i < n for i, (_, n) in zip(plane.index, others, strict=True)):
+            raise InputError(f"there is no plane {self.name_of(plane)} in {image}: it has {ranges}")
+
+    def name_of(self, plane: PlaneIndex) -> str:
+        """Return what a user calls a plane: "t=1, z=5", or "" where there is only one."""
+        others = (letter.lower() for letter in self.label_axes if letter not in plane.view)
+        return ", ".join(f"{a}={i}" for a, i in zip(others, plane.index, strict=True))
 
     def shape_of(self, view: str) -> tuple[int, int]:
         """Return (H, W) of the planes of a view."""
