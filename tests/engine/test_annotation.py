@@ -208,10 +208,21 @@ def test_a_foreign_action_in_the_history_may_have_changed_anything(discs):
 
 
 @pytest.mark.parametrize("name", ["scale", "translate"])
-@pytest.mark.parametrize("values", [(1, 2, 3), (1, float("inf"))])
+@pytest.mark.parametrize("values", [(1, 2, 3), (1, float("inf")), 2, ("a", "b")])
 def test_voxel_size_and_position_need_one_number_an_axis(discs, name, values):
-    with pytest.raises(InputError, match=f"{name}.*YX"):
+    with pytest.raises(InputError, match=name):
         Session(np.zeros((4, 6)), segmenter=discs, **{name: values})
+
+
+@pytest.mark.parametrize("refused", [{"scale": (0, 1)}, {"units": ("micrometer",)}])
+def test_what_could_not_be_saved_is_refused_when_the_session_opens(discs, refused):
+    with pytest.raises(InputError, match=next(iter(refused))):
+        Session(np.zeros((4, 6)), segmenter=discs, **refused)
+
+
+def test_one_unit_is_that_of_every_axis(discs):
+    session = Session(np.zeros((4, 6)), units="µm", segmenter=discs)
+    assert session.units == ("micrometer", "micrometer")
 
 
 def test_undo_and_redo_with_an_empty_history_say_no(discs):

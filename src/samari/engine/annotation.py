@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +14,7 @@ from samari.engine.history import History, Opaque
 from samari.engine.label_arrays import as_box
 from samari.engine.labels import LabelStore
 from samari.engine.state import SessionState
+from samari.engine.units import axis_numbers, axis_units, voxel_size
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ class Annotation:
                 f"labels of shape {tuple(labels.shape)} do not fit an image whose axes "
                 f"{planes.label_axes} have shape {planes.label_shape}"
             )
-        self.scale = self._one_an_axis("scale", scale)
-        self.translate = self._one_an_axis("translate", translate)
-        self.units = units if units is None or isinstance(units, str) else tuple(units)
+        # Checked now: what cannot be saved must be known before an hour's work hangs on it.
+        self.scale = voxel_size(scale, planes.label_axes)
+        self.translate = axis_numbers("translate", translate, planes.label_axes)
+        self.units = axis_units(units, planes.label_axes)
         self.name = name
         self._state = SessionState(store)
         self._listeners = Listeners()
@@ -208,14 +209,3 @@ class Annotation:
         """Tell the listeners what a step changed; `array` is the label array before it."""
         events = events_of(action, replaced=self.labels is not array)
         self._listeners.emit([*events, SessionEvent("history")])
-
-    def _one_an_axis(self, name: str, values: Sequence[float] | None) -> tuple[float, ...] | None:
-        if values is None:
-            return None
-        numbers = tuple(float(value) for value in values)
-        if len(numbers) != len(self.planes.label_axes) or not all(map(math.isfinite, numbers)):
-            raise InputError(
-                f"{name}={numbers} needs one finite number for each of the axes "
-                f"{self.planes.label_axes}"
-            )
-        return numbers

@@ -23,7 +23,14 @@ from samari.engine.label_files import (
     label_software,
     read_labels,
 )
-from samari.engine.units import axis_numbers, axis_units, micrometers, ome_length, ome_time
+from samari.engine.units import (
+    axis_numbers,
+    axis_units,
+    micrometers,
+    ome_length,
+    ome_time,
+    voxel_size,
+)
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,9 +100,7 @@ def save_labels(
         raise InputError(f"labels must be integers, not {labels.dtype}; convert them first")
     shape = tuple(int(n) for n in labels.shape)
     axes = check_axes(axes, shape, "label array")
-    sizes = axis_numbers("scale", scale, axes)
-    if sizes is not None and 0 in sizes:
-        raise InputError(f"scale={sizes} contains 0; a voxel has a size")
+    sizes = voxel_size(scale, axes)
     origin = axis_numbers("translate", translate, axes)
     names = axis_units(units, axes)
 

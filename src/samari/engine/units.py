@@ -94,6 +94,20 @@ def axis_numbers(name: str, values: Sequence[float] | None, axes: str) -> tuple[
     return numbers
 
 
+def voxel_size(scale: Sequence[float] | None, axes: str) -> tuple[float, ...] | None:
+    """Return `scale` as one float an axis; None for None.
+
+    Raises
+    ------
+    InputError
+        If they are not one finite number for each axis, or one of them is 0.
+    """
+    sizes = axis_numbers("scale", scale, axes)
+    if sizes is not None and 0 in sizes:
+        raise InputError(f"scale={sizes} contains 0; a voxel has a size")
+    return sizes
+
+
 def ome_length(unit: str) -> str:
     """Return the OME symbol of a length; "reference frame", OME's undefined unit, for others."""
     if unit in _LENGTHS:
