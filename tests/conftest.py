@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _FIGURES = pytest.StashKey[list[str]]()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compute on one thread: tiny networks gain nothing from more, a busy machine loses much."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's napari settings and model cache out of the tests, and the reverse."""
@@ -55,7 +60,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "image_size": 64,
                 "patch_size": 8,
                 "image_embedding_size": 8,
-                "mask_input_channels": 4,
+                "mask_input_channels": 16,
             },
             "mask_decoder_config": {
                 "hidden_size": 32,

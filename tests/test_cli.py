@@ -210,7 +210,7 @@ def test_a_stack_without_a_plane_is_asked_for_one(
     ("words", "message"),
     [
         ([], "COMMAND"),
-        (["everything"], "'everything'"),
+        (["segmentise"], "'segmentise'"),
         (["segment"], "IMAGE"),
         (["segment", "a.png", "-o", "b.tif"], "either --point and --box, or --prompts"),
         (["segment", "a.png", "--point", "1", "-o", "b.tif"], "--point"),
