@@ -51,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from samari.errors import InputError
     from samari.train.config import load_config
     from samari.train.data import load_samples
-    from samari.train.loop import CHECKPOINT, Trainer, train
+    from samari.train.loop import CHECKPOINT, Trainer, join_processes, train
     from samari.train.stream import synthetic_samples
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -62,6 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
     samples = synthetic_samples(config.synthetic, config.seed, arguments.out / "synthetic.npz")
     if arguments.data is not None:
         samples += load_samples(arguments.data, "train")
+    join_processes()
     trainer = Trainer.load(kept, config) if arguments.resume else Trainer(config)
     train(trainer, samples, arguments.out, workers=arguments.workers)
     print(f"{trainer.step} steps done, checkpoint in {kept}")

@@ -61,6 +61,12 @@ def share_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
         parameter.grad = mean.view_as(parameter)
 
 
+def join_processes() -> None:
+    """Join the data-parallel run that torchrun started; alone, do nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+        distributed.init_process_group("gloo")
+
+
 def _rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
