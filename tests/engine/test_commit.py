@@ -228,20 +228,20 @@ def test_an_object_of_another_tool_is_reopened_in_the_view_and_on_the_plane_want
     session.reopen(17, plane=PlaneIndex("YX", (2,)))
     assert session.pending[0].planes == (PlaneIndex("YX", (2,)),)
     session.undo()
-    with pytest.raises(InputError, match="no object 17 on z=4$"):
+    with pytest.raises(InputError, match=r"no object 17 on z=4$"):
         session.reopen(17, plane=PlaneIndex("YX", (4,)))
-    with pytest.raises(InputError, match="no object 18 in the labels$"):
+    with pytest.raises(InputError, match=r"no object 18 in the labels$"):
         session.reopen(18)
 
 
 def test_an_empty_mask_is_told_in_the_users_words(flat, stack):
     flat.add_point((20, 30), label=0)
-    with pytest.raises(LabelsError, match="^the mask is empty: nothing"):
+    with pytest.raises(LabelsError, match=r"^the mask is empty: nothing"):
         flat.accept()
     outside = PlanePrompts(((1, 1),), (0,))
     parts = [PendingPart(PlaneIndex("YX", (z,)), outside) for z in (2, 5, 6, 7)]
     stack.set_pending([PendingObject((parts[0],))])
-    with pytest.raises(LabelsError, match="^the mask on z=2 is empty"):
+    with pytest.raises(LabelsError, match=r"^the mask on z=2 is empty"):
         stack.accept()
     stack.set_pending([PendingObject(tuple(parts))])
     with pytest.raises(LabelsError, match="on z=2; z=5; z=6 and 1 more is empty"):

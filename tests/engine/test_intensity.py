@@ -205,3 +205,13 @@ def test_any_plane_of_any_dtype_gives_a_picture_in_the_order_of_its_values(plane
     finite = np.isfinite(plane.astype(np.float64))
     order = np.argsort(plane[finite].astype(np.float64), kind="stable")
     assert (np.diff(rgb[..., 0][finite][order].astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 100_000), (700, 300), (2, 70_000, 3)])
+def test_a_large_plane_is_converted_as_its_rows_are(shape):
+    """Large planes are converted in strips; where one ends must not show."""
+    plane = np.random.default_rng(0).normal(size=shape)
+    plane[0, ::7] = np.nan
+    limits = (-1.0, 2.0)
+    rows = [to_rgb_uint8(row[None], limits) for row in plane]
+    np.testing.assert_array_equal(to_rgb_uint8(plane, limits), np.concatenate(rows))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 #: Above this many values the percentiles come from an evenly strided subset.
 MAX_VALUES = 2**22
+#: Values converted at a time: temporaries that stay in the processor's cache.
+_STRIP = 2**16
 #: Largest limit used, so that ``high - low`` stays a finite float64.
 _HUGE = 8e307
 
@@ -156,23 +158,28 @@ def to_rgb_uint8(
     limits = default_contrast_limits(values, rgb) if contrast_limits is None else contrast_limits
     if limits is None:
         return np.ascontiguousarray(values)
-    grey = _scale(values, *check_contrast_limits(limits))
-    if rgb:
-        return np.ascontiguousarray(grey)
-    return np.repeat(grey[..., None], 3, axis=-1)
+    low, high = check_contrast_limits(limits)
+    picture = np.empty((*values.shape[:2], 3), np.uint8)
+    rows = max(1, _STRIP // values[0].size)
+    for start in range(0, len(values), rows):
+        part = _scale(values[start : start + rows], low, high)
+        for channel in range(3):  # quicker than to write pixel by pixel
+            picture[start : start + rows, :, channel] = part[..., channel] if rgb else part
+    return picture
 
 
 def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Map [low, high] linearly to 0..255, rounded, saturating."""
+    """Map [low, high] linearly to 0..255, rounded, saturating; NaN to 0."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values.astype(_working_dtype(values.dtype))
         scaled -= low
         scaled /= high - low
         scaled *= 255
         np.rint(scaled, out=scaled)
-        # NaN and the infinities first: casting them to integers is undefined.
-        np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
-        return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+    np.clip(scaled, 0, 255, out=scaled)
+    if values.dtype.kind == "f":
+        scaled[np.isnan(scaled)] = 0  # whose cast to an integer is undefined
+    return scaled.astype(np.uint8)
 
 
 def _working_dtype(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
