@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from samari.sam.pretrained import find_json, read_json
+
+if TYPE_CHECKING:
+    import os
 
 ConfigType = TypeVar("ConfigType", bound="SamBaseConfig")
 
