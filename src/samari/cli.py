@@ -1,4 +1,4 @@
-"""The command line: ``samari segment | models | train | demo``.
+"""The command line: ``samari segment | everything | models | train | demo``.
 
 Exit codes: 0 done, 1 Samari or the system refused with one line on standard error, 2 the command
 was not understood, 130 interrupted by Ctrl-C. Nothing heavy is imported before a command is known.
@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from samari import __version__
 from samari.errors import InputError, LabelsError, SamariError
@@ -20,12 +20,14 @@ from samari.errors import InputError, LabelsError, SamariError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from samari.engine.images import ImageFile
     from samari.engine.prompt_files import PromptRow
 
-__all__ = ["main"]
+__all__ = ["add_image_options", "checked_output", "fetch_model", "image_options", "main", "number"]
 
 COMMANDS = {
     "segment": "segment objects of an image from points and boxes into a label TIFF",
+    "everything": "segment everything in an image into a label TIFF",
     "models": "list the models, download one, or add a weights file",
     "train": "train or evaluate a model",
     "demo": "open napari, segment a few objects of a sample image and save them",
@@ -117,7 +119,8 @@ class _AddPrompt(argparse.Action):
         setattr(namespace, self.dest, prompts)
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """Return the number that an option was given."""
     from samari.engine.prompt_files import parse_number
 
     try:
@@ -140,7 +143,7 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         ("--box", "box", ("Y0", "X0", "Y1", "X1"), "two corners around the object"),
     ):
         parser.add_argument(
-            option, dest="prompts", action=_AddPrompt, const=label, nargs=len(names), type=_number,
+            option, dest="prompts", action=_AddPrompt, const=label, nargs=len(names), type=number,
             metavar=names, help=text,
         )  # fmt: skip
     parser.add_argument(
@@ -152,22 +155,37 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         help="CSV or JSON rows with the columns object, y, x, label or object, y0, x0, y1, x1; "
         "z and t say on which plane of a stack",
     )  # fmt: skip
+    parser.add_argument(
+        "--plane", type=int, nargs="+", default=[], metavar="N",
+        help="the plane of a stack that the prompts lie on: Z, or T and Z, counted from 0",
+    )  # fmt: skip
+    add_image_options(parser)
+    parser.set_defaults(run=_segment, usage_error=parser.error)
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that turns an image into labels."""
     parser.add_argument("-o", "--output", required=True, metavar="LABELS.tif", help="label TIFF")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument("--model", default="samari-tiny", help="a name, folder or weights file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--axes", help="letters of TCZYX, one for each axis of the image")
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, counted from 0")
-    parser.add_argument(
-        "--plane", type=int, nargs="+", default=[], metavar="N",
-        help="the plane of a stack that the prompts lie on: Z, or T and Z, counted from 0",
-    )  # fmt: skip
     parser.add_argument("--rgb", action="store_true", default=None, help="the last axis is colour")
     parser.add_argument(
-        "--contrast-limits", type=_number, nargs=2, metavar=("LOW", "HIGH"),
+        "--contrast-limits", type=number, nargs=2, metavar=("LOW", "HIGH"),
         help="intensities shown as black and white; 1 and 99.8 %% of the image by default",
     )  # fmt: skip
-    parser.set_defaults(run=_segment, usage_error=parser.error)
+
+
+def image_options(arguments: argparse.Namespace, file: ImageFile) -> dict[str, Any]:
+    """Return how the image is to be read, for `ImagePlanes` and `Session`."""
+    return {
+        "axes": arguments.axes or file.axes,
+        "rgb": file.rgb if arguments.rgb is None else arguments.rgb,
+        "channel": arguments.channel,
+        "contrast_limits": arguments.contrast_limits and tuple(arguments.contrast_limits),
+    }
 
 
 def _segment(arguments: argparse.Namespace) -> int:
@@ -175,7 +193,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         arguments.usage_error("give either --point and --box, or --prompts FILE")
     if arguments.prompt_file and (arguments.each or arguments.plane):
         arguments.usage_error("with --prompts the file's columns name the objects and planes")
-    output = _checked_output(Path(arguments.output), arguments.overwrite)
+    output = checked_output(Path(arguments.output), arguments.overwrite)
 
     from samari.engine.images import read_image
     from samari.engine.planes import ImagePlanes
@@ -184,12 +202,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     from samari.engine.session import PendingObject, PendingPart, Session
 
     file = read_image(arguments.image)
-    options = {
-        "axes": arguments.axes or file.axes,
-        "rgb": file.rgb if arguments.rgb is None else arguments.rgb,
-        "channel": arguments.channel,
-        "contrast_limits": arguments.contrast_limits and tuple(arguments.contrast_limits),
-    }
+    options = image_options(arguments, file)
     planes = ImagePlanes(file.image, **options)
     if arguments.prompt_file:
         rows = read_prompt_file(arguments.prompt_file)
@@ -197,7 +210,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         rows = _rows(arguments, planes.label_axes)
     objects = prompts_by_object(rows, planes)
 
-    _fetch(arguments.model)
+    fetch_model(arguments.model)
     segmenter = Segmenter(arguments.model, device=arguments.device)
     session = Session(
         file.image,
@@ -227,7 +240,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _checked_output(output: Path, overwrite: bool) -> Path:
+def checked_output(output: Path, overwrite: bool) -> Path:
     """Refuse an output that cannot be written before minutes are spent on its contents."""
     if output.suffix.lower() not in {".tif", ".tiff"}:
         raise InputError(f"the output {output} must end in .tif or .tiff")
@@ -258,7 +271,7 @@ def _rows(arguments: argparse.Namespace, label_axes: str) -> list[PromptRow]:
     return rows
 
 
-def _fetch(model: str) -> None:
+def fetch_model(model: str) -> None:
     """Download a model that is not here yet, with a line that says how far it is."""
     from samari.zoo import MODELS, available, resolve
 
@@ -271,6 +284,12 @@ def _fetch(model: str) -> None:
 
     resolve(model, progress=progress)
     print(file=sys.stderr)
+
+
+def _add_everything(commands: argparse._SubParsersAction) -> None:
+    from samari.cli_everything import add_parser
+
+    add_parser(commands)
 
 
 def _add_models(commands: argparse._SubParsersAction) -> None:
@@ -293,6 +312,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 
 _ADDERS = {
     "segment": _add_segment,
+    "everything": _add_everything,
     "models": _add_models,
     "train": _add_train,
     "demo": _add_demo,

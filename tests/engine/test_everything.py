@@ -332,9 +332,9 @@ def test_listeners_hear_of_many_objects_once():
 
 def test_planes_that_are_not_there_are_refused():
     session = session_of(np.zeros((3, *SHAPE), np.uint8), axes="ZYX")
-    with pytest.raises(InputError, match=r"Z 0\.\.2"):
+    with pytest.raises(InputError, match="z from 0 to 2"):
         session.segment_everything((3,))
-    with pytest.raises(InputError, match=r"Z 0\.\.2"):
+    with pytest.raises(InputError, match="z from 0 to 2"):
         session.segment_everything([])
     with pytest.raises(InputError, match="points_per_side=0"):
         session.segment_everything(points_per_side=0)

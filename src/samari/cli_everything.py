@@ -1,0 +1,130 @@
+"""``samari everything``: automatic segmentation of an image into a label TIFF."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samari.cli import (
+    COMMANDS,
+    add_image_options,
+    checked_output,
+    fetch_model,
+    image_options,
+    number,
+)
+from samari.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from samari.engine.planes import PlaneIndex
+    from samari.engine.session import Session
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    # Here, because it imports numpy, and the list of commands is shown without.
+    from samari.engine.candidates import Thresholds
+    from samari.engine.everything import POINTS_PER_SIDE
+
+    default = Thresholds()
+    parser = commands.add_parser(
+        "everything",
+        help=COMMANDS["everything"],
+        description="Segment everything in an image: every point of a grid is clicked on, and the "
+        "masks within the thresholds become objects. Sizes are pixels of the plane.",
+    )
+    parser.add_argument("image", metavar="IMAGE", help="TIFF, PNG or JPEG")
+    for option, kind, value, text in (
+        ("--min-score", number, default.min_score, "the model's own estimate of a mask's quality"),
+        ("--min-stability", number, default.min_stability, "how sharply a mask is defined, 0 to 1"),
+        ("--min-size", int, default.min_size, "pixels of the smallest object"),
+        (
+            "--max-size",
+            int,
+            None,
+            "pixels of the largest object; a quarter of the plane by default",
+        ),
+        ("--overlap", number, default.overlap, "share of a mask that may lie on better ones"),
+        ("--points-per-side", int, POINTS_PER_SIDE, "points of the grid along each axis"),
+    ):
+        shown = text if value is None else f"{text} (%(default)s)"
+        parser.add_argument(option, type=kind, default=value, metavar="N", help=shown)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--plane", type=int, nargs="+", default=[], metavar="N",
+        help="one plane of a stack: Z, or T and Z, counted from 0",
+    )  # fmt: skip
+    which.add_argument("--all-planes", action="store_true", help="every plane of a stack")
+    add_image_options(parser)
+    parser.set_defaults(run=_everything)
+
+
+def _everything(arguments: argparse.Namespace) -> int:
+    output = checked_output(Path(arguments.output), arguments.overwrite)
+
+    from samari.engine.candidates import Thresholds
+    from samari.engine.images import read_image
+    from samari.engine.planes import ImagePlanes
+    from samari.engine.predict import Segmenter
+    from samari.engine.session import Session
+
+    names = ("min_score", "min_stability", "min_size", "max_size", "overlap")
+    thresholds = {name: getattr(arguments, name) for name in names}
+    Thresholds(**thresholds)  # a wrong one is refused before the model is loaded
+    file = read_image(arguments.image)
+    options = image_options(arguments, file)
+    wanted = _planes(arguments, ImagePlanes(file.image, **options))
+    fetch_model(arguments.model)
+    session = Session(
+        file.image,
+        segmenter=Segmenter(arguments.model, device=arguments.device),
+        scale=file.scale,
+        units=file.units,
+        name=file.name,
+        **options,
+    )
+    labels = _run(session, wanted, arguments.points_per_side, thresholds)
+    session.save(output)
+    where = f"{session.labels.shape} {session.planes.label_axes}"
+    print(f"{output}: {len(labels)} objects in {where}")
+    if not labels:
+        print("No mask was within the thresholds; lower --min-score or --min-stability for more.")
+    return 0
+
+
+def _planes(arguments: argparse.Namespace, planes: Any) -> tuple[PlaneIndex, ...]:
+    """Return the planes that are meant; of a stack they must be named."""
+    from samari.engine.everything import planes_of
+
+    further = [letter for letter in planes.label_axes if letter not in "YX"]
+    if further and not arguments.plane and not arguments.all_planes:
+        raise InputError(
+            f"the image has axes {planes.label_axes}; give --plane {' '.join(further)}, or "
+            f"--all-planes"
+        )
+    wanted = None if arguments.all_planes else arguments.plane
+    return planes_of(planes, planes.canonical_view("YX"), wanted)
+
+
+def _run(
+    session: Session,
+    wanted: tuple[PlaneIndex, ...],
+    points_per_side: int,
+    thresholds: dict[str, Any],
+) -> list[int]:
+    """Segment, with a line that says how far it is where somebody reads along."""
+    if not sys.stderr.isatty():
+        return session.segment_everything(wanted, points_per_side=points_per_side, **thresholds)
+
+    def progress(done: int, total: int) -> None:
+        print(f"\rsegmenting: {100 * done // total} %", end="", file=sys.stderr, flush=True)
+
+    try:
+        return session.segment_everything(
+            wanted, points_per_side=points_per_side, progress=progress, **thresholds
+        )
+    finally:
+        print(file=sys.stderr)
