@@ -502,3 +502,13 @@ def test_an_image_whose_data_was_replaced_is_outdated(
     with qtbot.waitSignal(c.outdated, timeout=1000):
         c.image.data = noise(40, 40)[::-1]
     assert not c.busy
+
+
+def test_labels_that_another_plugin_replaced_make_the_session_outdated(
+    annotated: Annotated, noise: Noise, qtbot: Any
+) -> None:
+    """Trap 7: nothing is written into an array that nobody sees any more."""
+    c = annotated(noise(40, 40))
+    assert c.wait()
+    with qtbot.waitSignal(c.outdated, timeout=1000):
+        c.labels_layer.data = np.ones((40, 40), np.uint8)

@@ -308,6 +308,20 @@ def test_a_prompt_layer_moved_by_the_user_still_says_what_its_data_says(
     np.testing.assert_array_equal(c.image.scale, (2, 2))
 
 
+def test_a_2d_image_beside_a_stack_is_on_every_slice(annotated: Annotated, noise: Noise) -> None:
+    """Trap 12: the image has fewer axes than the viewer."""
+    viewer = ViewerModel()
+    viewer.add_image(noise(9, 40, 40), name="stack")
+    c = annotated(noise(40, 40), viewer=viewer)
+    viewer.dims.point = (7, 0, 0)
+    c.points.add([20, 20])
+    assert c.wait()
+    assert c.accept() == [1]
+    viewer.dims.order = (1, 0, 2)
+    c.points.add([30, 30])
+    assert c.session.pending == ()
+
+
 def test_visible_slices_are_encoded_when_the_slider_rests(
     annotated: Annotated, noise: Noise, discs: Any
 ) -> None:

@@ -75,7 +75,7 @@ def window(make_napari_viewer: Any, qtbot: Any) -> Callable[..., Any]:
 
     def open_window(image: Any, **layer: Any) -> tuple[Any, Hand]:
         viewer = make_napari_viewer(show=True)
-        viewer.window.resize(1100, 800)
+        viewer.window.resize(900, 650)
         shown = viewer.add_image(image, name="cells", **layer)
         qtbot.wait(50)
         viewer.reset_view()
@@ -421,3 +421,71 @@ def test_annotate_with_a_real_model_finds_accepts_and_saves(
     qtbot.waitUntil(
         lambda: not any(t.name.startswith("samari") for t in threading.enumerate()), timeout=20_000
     )
+
+
+def _pick_target(dock: SamariDock, name: str) -> None:
+    combo = dock.ui.labels
+    index = [combo.itemText(i) for i in range(combo.count())].index(name)
+    combo.setCurrentIndex(index)
+    combo.activated.emit(index)
+
+
+def test_a_labels_layer_that_cannot_be_written_is_refused_and_the_old_one_stays(
+    docked: Any, noise: Any, said: list[str]
+) -> None:
+    """Trap 24: a dask array cannot be written in place."""
+    import dask.array as da
+
+    viewer, _, dock = docked(noise(40, 40))
+    before = dock.controller.labels_layer
+    viewer.add_labels(da.zeros((40, 40), dtype=np.uint8), name="lazy")
+    _pick_target(dock, "lazy")
+    assert len(said) == 1
+    assert dock.controller.labels_layer is before
+    assert dock.ui.labels.currentText() == "cells objects"
+
+
+def test_an_image_that_cannot_be_annotated_is_told_once(
+    docked: Any, noise: Any, said: list[str], qtbot: Any
+) -> None:
+    viewer, _, dock = docked(noise(40, 40))
+    dock.ui.image.value = viewer.add_image(np.zeros((2,) * 6), name="six")
+    qtbot.waitUntil(lambda: len(said) == 1, timeout=20_000)
+    viewer.add_points(name="something else")
+    qtbot.wait(50)
+    assert len(said) == 1
+    assert "2 to 5 axes" in said[0]
+    dock.ui.image.value = viewer.layers["cells"]
+    qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+
+
+def test_the_contrast_is_renewed_by_its_button_and_the_prompts_stay(
+    docked: Any, noise: Any
+) -> None:
+    """Trap 3 and 4."""
+    _, _, dock = docked(noise(40, 40))
+    first, layer = dock.controller, dock.controller.labels_layer
+    assert not dock.ui.renew.isVisible()
+    first.points.add([20, 20])
+    first.image.contrast_limits = (30, 90)
+    assert dock.ui.renew.isVisible()
+    dock.ui.renew.click()
+    assert dock.controller is not first
+    assert dock.controller.labels_layer is layer
+    assert dock.controller.session.planes.contrast_limits == (30, 90)
+    assert not dock.ui.renew.isVisible()
+    assert dock.controller.wait()
+    assert dock.controller.accept() == [1]
+
+
+def test_a_layer_that_gets_another_array_is_annotated_anew(
+    docked: Any, noise: Any, qtbot: Any
+) -> None:
+    """Trap 7: mutate the data; no stale result."""
+    _, _, dock = docked(noise(40, 40))
+    first = dock.controller
+    other = noise(40, 40)[::-1].copy()
+    first.image.data = other
+    qtbot.waitUntil(lambda: dock.controller is not first, timeout=20_000)
+    assert dock.controller.session.planes.image is other
+    assert dock.controller.labels_layer is first.labels_layer

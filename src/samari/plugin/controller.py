@@ -257,10 +257,7 @@ class Controller(ControllerState):
             self.changed.emit()
 
     def _on_image_data(self, event: Any = None) -> None:
-        """Tell that the layer got another array: what was encoded belongs to the old one."""
-        self._inference.cancel()
-        self._say("The image was replaced")
-        self.outdated.emit()
+        self._on_replaced()
 
     def _on_contrast(self, event: Any = None) -> None:
         self.changed.emit()

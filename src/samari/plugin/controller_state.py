@@ -70,7 +70,7 @@ class ControllerState(QObject):
             self.session, self._segmenter, self._workshop.inference, self._tell, self._on_error
         )
         self._inference.warm_up()
-        self._labels = LabelsSync(viewer, source, self.session, labels)
+        self._labels = LabelsSync(viewer, source, self.session, self._on_replaced, labels)
         self._preview = Preview(viewer, source, self.session)
         self._preview.insert()
         self._prompts = PromptsSync(viewer, source, self.session, self._on_refused)
@@ -156,6 +156,12 @@ class ControllerState(QObject):
     def where(self) -> str:
         """Device the model computes on; empty before it is loaded."""
         return self._segmenter.where
+
+    def _on_replaced(self) -> None:
+        """Tell that image or labels got another array: a new Session is needed."""
+        self._inference.cancel()
+        self._say("The data were replaced")
+        self.outdated.emit()
 
     def _on_refused(self, reason: str) -> None:
         notices.warn(notices.sentence(reason))

@@ -46,6 +46,8 @@ class SamariDock(QWidget):
         self._workshop = Workshop()
         self._closed = False
         self._renew_soon = False
+        # Not tried again by itself: an error is told once.
+        self._refused: Any = None
         self._targets: list[Any] = []
         self._download = ("", 0, 0)
         self.ui = DockLayout(self, ModelChoice(self._workshop.files, model))
@@ -109,10 +111,13 @@ class SamariDock(QWidget):
         self._soon.start()
 
     def _on_target(self, index: int) -> None:
-        if self.controller is not None:
-            target = self._targets[index]
-            if target is None or target != self.controller.labels_layer:
-                self._open(self.controller.image, target)
+        target, old = self._targets[index], self.controller
+        if old is None:
+            self._open(unwrapped(self.ui.image.value), target)
+        elif target is None or target != old.labels_layer:
+            # A layer that cannot be written is refused: go on with the one before.
+            if not self._open(old.image, target):
+                self._open(old.image, old.labels_layer)
 
     def _on_model(self, name: str) -> None:
         if self.controller is not None:
@@ -208,7 +213,9 @@ class SamariDock(QWidget):
         chosen = unwrapped(self.ui.image.value)
         if chosen is None or chosen not in self._viewer.layers:
             self._use(None)
-        elif self.controller is None or self.controller.image != chosen:
+        elif self.controller is not None and self.controller.image == chosen:
+            return
+        elif chosen != self._refused:
             self._open(chosen, None)
 
     def _choose_first(self) -> None:
@@ -221,18 +228,27 @@ class SamariDock(QWidget):
         if wanted in self.ui.image.choices:
             self.ui.image.value = wanted
 
-    def _open(self, image: Any, labels: Any) -> None:
-        """Start a session; the one before is closed, its labels layer stays."""
+    def _open(self, image: Any, labels: Any) -> bool:
+        """Start a session; the one before is closed, its labels layer stays.
+
+        Returns
+        -------
+        bool
+            False if image or labels cannot be used; the reason was told.
+        """
         self._use(None)
+        self._refused = None
         try:
             controller = Controller(
                 self._viewer, image, self.ui.model.model, labels=labels, workshop=self._workshop
             )
         except SamariError as error:
+            self._refused = image
             notices.tell_error(error)
             self._refresh()
-            return
+            return False
         self._use(controller)
+        return True
 
     def _use(self, controller: Controller | None) -> None:
         old, self.controller = self.controller, controller

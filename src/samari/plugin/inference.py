@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from functools import partial
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Encodings that take longer than this many seconds are shown in napari's activity dock.
 SHOW_AFTER = 0.3
+#: Of those that take longer than this, the status tells how long.
+TELL_AFTER = 3.0
 
 
 class Inference:
@@ -67,15 +70,12 @@ class Inference:
         self._encoded: set[PlaneIndex] = set()
         self._asked: dict[Request, Job] = {}
         self._closed = False
+        self._left = 0.0
 
     @property
     def busy(self) -> bool:
         """True while something is being loaded, encoded or predicted."""
         return bool(self._loading or self._encodings or self._asked)
-
-    def is_encoded(self, plane: PlaneIndex) -> bool:
-        """Whether a plane was encoded with this model."""
-        return plane in self._encoded
 
     def set_segmenter(self, segmenter: DeferredSegmenter) -> None:
         """Go on with another model: what is under way for the old one is cancelled."""
@@ -216,9 +216,11 @@ class Inference:
     def _on_progress(self, job: Job, done: int, total: int) -> None:
         if job.finished:
             return
-        if job.ticks is not None and not job.shown and job.started is not None and done < total:
-            expected = (time.monotonic() - job.started) / max(done, 1) * total
-            if expected > self.show_after:
+        if job.started is not None and 0 < done < total:
+            spent = time.monotonic() - job.started
+            expected = spent / done * total
+            self._left = expected - spent if expected > TELL_AFTER else 0.0
+            if job.ticks is not None and not job.shown and expected > self.show_after:
                 job.shown = True
                 show_activity(job.ticks, total, "Samari: encoding", job.cancel)
         self.progress = (done, total)
@@ -231,12 +233,15 @@ class Inference:
             self.text = f"Loading the model {self._segmenter.requested}"
         elif self._encodings:
             self.text = "Encoding the image"
+            if self._left:
+                self.text += f", about {math.ceil(self._left)} s left"
         elif self._asked:
             self.text = "Finding the mask"
         else:
             self.text = ""
         if not self._encodings and not self._asked:
             self.progress = None
+            self._left = 0.0
         self._changed()
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from samari.plugin.layers import make_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Labels
 
@@ -24,6 +26,8 @@ class LabelsSync:
     source : ImageSource
     session : Session
         Its labels are `layer`'s array, if a layer is given.
+    replaced : callable
+        Called when somebody else gave the layer another array: the Session has the old one.
     layer : napari.layers.Labels, optional
         An existing layer to add to; by default a new one, which is added to the viewer.
     """
@@ -33,6 +37,7 @@ class LabelsSync:
         viewer: ViewerModel,
         source: ImageSource,
         session: Session,
+        replaced: Callable[[], None],
         layer: Labels | None = None,
     ) -> None:
         self._viewer = viewer
@@ -44,7 +49,10 @@ class LabelsSync:
             layer = make_labels(source, session.labels)
             viewer.add_layer(layer)
         self.layer: Labels = layer
+        self._array = layer.data
+        self._replaced = replaced
         self.layer.events.paint.connect(self._on_paint)
+        self.layer.events.data.connect(self._on_data)
 
     def is_shown(self) -> bool:
         """Whether the layer is still in the viewer."""
@@ -61,7 +69,8 @@ class LabelsSync:
         if event.kind == "labels":
             self._stale = True
             if event.replaced:
-                self.layer.data = self._source.layer_array(self._session.labels)
+                self._array = self._source.layer_array(self._session.labels)
+                self.layer.data = self._array
         elif event.kind == "history" and self._stale:
             self._show_all()
 
@@ -76,6 +85,7 @@ class LabelsSync:
     def close(self) -> None:
         """Let the layer go; it stays in the viewer."""
         self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.data.disconnect(self._on_data)
 
     def _travel(self, move: Any) -> None:
         self._travelling = True
@@ -90,6 +100,10 @@ class LabelsSync:
             self._session.record_edit(
                 self.undo_stroke, self.redo_stroke, label=int(self.layer.selected_label)
             )
+
+    def _on_data(self, event: Any = None) -> None:
+        if self.layer.data is not self._array:
+            self._replaced()
 
     def _show_all(self) -> None:
         self._stale = False

@@ -52,12 +52,6 @@ class JobThread(QObject):
         job.cancel()
         self._loop.wake_up()
 
-    def cancel_all(self) -> None:
-        """Ask every job to end before its next step."""
-        for job in self._loop.jobs():
-            job.cancel()
-        self._loop.wake_up()
-
     @property
     def idle(self) -> bool:
         """True when nothing is queued, running or on its way back."""

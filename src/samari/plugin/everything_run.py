@@ -1,0 +1,262 @@
+"""Looks for everything in the background, shows what thresholds choose of it, and accepts that."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from samari.engine.candidates import Thresholds
+from samari.errors import InputError, SamariError
+from samari.plugin import notices
+from samari.plugin.jobs import Job, Priority
+from samari.plugin.source import ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from samari.engine.candidates import PlaneCandidates, Selection
+    from samari.engine.everything import Everything
+    from samari.engine.events import SessionEvent
+    from samari.engine.planes import PlaneIndex
+    from samari.plugin.controller import Controller
+    from samari.plugin.worker import JobThread
+
+    Shown = tuple[Selection, NDArray[np.int32]]
+
+#: Milliseconds without a further change after which the choice is made anew.
+_REST_MS = 20
+
+
+class EverythingRun(QObject):
+    """Automatic segmentation of one controller's image: look, choose, accept or drop.
+
+    Nothing is written before `accept`. Looking and choosing run on the inference thread; a click
+    goes first.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    controller : Controller
+    thread : JobThread
+        The inference thread.
+
+    Attributes
+    ----------
+    changed : Signal
+        Emitted when state, progress or count changed.
+    state : str
+        "idle", "looking" or "choosing".
+    progress : (int, int) or None
+        Parts done and in all, while looking.
+    count : int or None
+        Objects chosen on the plane on screen; None if it was not looked at, or not yet known.
+    layer : Labels or None
+        Shows what is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, controller: Controller, thread: JobThread) -> None:
+        super().__init__()
+        self.state = "idle"
+        self.progress: tuple[int, int] | None = None
+        self.count: int | None = None
+        self.layer: Labels | None = None
+        self._viewer, self._thread = viewer, thread
+        self._session = controller.session
+        self._source = ImageSource(controller.image)
+        self._thresholds = Thresholds()
+        self._found: Everything | None = None
+        self._looking: Job | None = None
+        self._choosing: Job | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REST_MS)
+        self._timer.timeout.connect(self._choose)
+        self._views = [viewer.dims.events.point, viewer.dims.events.order]
+        for emitter in self._views:
+            emitter.connect(self._on_view)
+        self._session.connect(self._on_session)
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the image has more than one plane."""
+        return len(self._session.planes.label_axes) > 2
+
+    def start(self, all_planes: bool = False) -> None:
+        """Look for everything on the plane on screen, or on all planes of this view."""
+        self.drop()
+        try:
+            plane = self._visible()
+            if all_planes:
+                self._session.view = plane.view
+            steps = self._session.everything_steps(None if all_planes else plane)
+        except SamariError as error:
+            notices.tell_error(error)
+            return
+        self.state, self.progress = "looking", None
+        self._looking = Job(
+            lambda job: steps,
+            Priority.REST,
+            done=self._on_found,
+            failed=self._on_failed,
+            progress=self._on_progress,
+        )
+        self._thread.submit(self._looking)
+        self.changed.emit()
+
+    def filter(self, thresholds: Thresholds) -> None:
+        """Choose by other thresholds; the model is not asked."""
+        self._thresholds = thresholds
+        if self.state == "choosing":
+            self._timer.start()
+
+    def accept(self) -> list[int]:
+        """Append what the thresholds choose to the labels, as one step of the history."""
+        if self._found is None:
+            return []
+        found, thresholds = self._found, self._thresholds
+        self.drop()
+        try:
+            return self._session.accept_everything(found, thresholds)
+        except SamariError as error:
+            notices.tell_error(error)
+            return []
+
+    def drop(self) -> None:
+        """Stop looking, and forget what was found; labels stay as they are."""
+        for job in (self._looking, self._choosing):
+            self._forget(job)
+        self._looking = self._choosing = self._found = None
+        self._timer.stop()
+        self.state, self.progress, self.count = "idle", None, None
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Drop everything and let the viewer go."""
+        self.drop()
+        for emitter in self._views:
+            emitter.disconnect(self._on_view)
+        self._views.clear()
+        self._session.disconnect(self._on_session)
+
+    def _on_progress(self, job: Job, done: int, total: int) -> None:
+        self.progress = (done, total)
+        self.changed.emit()
+
+    def _on_found(self, job: Job, found: Everything) -> None:
+        self._looking, self._found = None, found
+        self.state, self.progress = "choosing", None
+        self._choose()
+        self.changed.emit()
+
+    def _on_failed(self, job: Job, error: BaseException) -> None:
+        notices.tell_error(error)
+        self.drop()
+
+    def _on_view(self, event: Any = None) -> None:
+        if self.state == "choosing":
+            self._timer.start()
+
+    def _on_session(self, event: SessionEvent) -> None:
+        if event.kind == "labels" and self.state == "choosing":
+            self._timer.start()
+
+    def _choose(self) -> None:
+        """Choose on the plane on screen, in the background; the newest thresholds win."""
+        self._forget(self._choosing)
+        self._choosing = None
+        candidates = self._candidates()
+        if candidates is None:
+            self._show(None)
+            return
+        # A copy, because the thread must not see labels that are being written.
+        planes = self._session.planes
+        taken = np.array(self._session.labels[planes.label_slices(candidates.plane)])
+        self._choosing = Job(
+            partial(_select_steps, candidates, self._thresholds, taken),
+            Priority.CLICK,
+            done=self._on_chosen,
+            failed=self._on_failed,
+        )
+        self._thread.submit(self._choosing)
+
+    def _on_chosen(self, job: Job, shown: Shown) -> None:
+        self._choosing = None
+        self._show(shown)
+
+    def _candidates(self) -> PlaneCandidates | None:
+        """Return what was found on the plane on screen, None if it was not looked at."""
+        try:
+            plane = self._visible()
+        except InputError:
+            return None
+        found = () if self._found is None else self._found.planes
+        return next((candidates for candidates in found if candidates.plane == plane), None)
+
+    def _visible(self) -> PlaneIndex:
+        view, point = self._source.visible_plane(self._viewer)
+        return self._session.planes.plane_at(point, view)
+
+    def _show(self, shown: Shown | None) -> None:
+        """Draw what is chosen on the plane on screen, nothing for None."""
+        self.count = None if shown is None else len(shown[0])
+        if shown is not None:
+            selection, picture = shown
+            self._draw(selection.plane, picture)
+        elif self.layer is not None:
+            self.layer.data = np.zeros((1,) * self.layer.ndim, np.int32)
+        self.changed.emit()
+
+    def _draw(self, plane: PlaneIndex, picture: NDArray[np.int32]) -> None:
+        shape = [1] * self._source.layer.ndim
+        for letter, length in zip(plane.view, picture.shape, strict=True):
+            shape[self._source.axes.index(letter)] = length
+        if self.layer is None or self.layer not in self._viewer.layers:
+            self.layer = self._add_layer()
+        corner = self._source.to_layer(self._session.planes.to_volume((0, 0), plane))
+        place = self._source.transform()["translate"]
+        self.layer.data = picture.reshape(shape)
+        self.layer.translate = place + self._source.displacement(self.layer, np.array(corner))
+
+    def _add_layer(self) -> Labels:
+        """Add the layer without making it the active one."""
+        layer = Labels(
+            np.zeros((1,) * self._source.layer.ndim, np.int32),
+            name=f"{self._source.layer.name} found",
+            opacity=0.6,
+            **self._source.transform(),
+        )
+        layer.editable = False
+        selection = self._viewer.layers.selection
+        before, active = set(selection), selection.active
+        self._viewer.add_layer(layer)
+        selection.clear()
+        selection.update(before)
+        if active is not None:
+            selection.active = active
+        return layer
+
+    def _forget(self, job: Job | None) -> None:
+        if job is not None:
+            job.done = job.failed = job.progress = None
+            self._thread.cancel(job)
+
+
+def _select_steps(
+    candidates: PlaneCandidates, thresholds: Thresholds, taken: NDArray[Any], job: Job
+) -> Generator[tuple[int, int], None, Shown]:
+    """Choose as a job of one step."""
+    yield 0, 1
+    selection = candidates.select(thresholds, taken)
+    return selection, selection.draw()
