@@ -153,6 +153,17 @@ def test_a_read_only_zarr_array_is_refused_with_the_offer_of_a_copy(tmp_path):
         LabelStore(zarr.open_array(tmp_path / "labels", mode="r"))
 
 
+def test_a_data_set_of_a_read_only_hdf5_file_is_refused_at_once(tmp_path):
+    """Trap 24: not at the first accept."""
+    with h5py.File(tmp_path / "labels.h5", "w") as file:
+        file.create_dataset("labels", data=np.zeros((5, 5), np.int32))
+    with (
+        h5py.File(tmp_path / "labels.h5", "r") as file,
+        pytest.raises(LabelsError, match=r"read-only.*copy"),
+    ):
+        LabelStore(file["labels"])
+
+
 def test_an_hdf5_data_set_is_written_in_place(tmp_path):
     with h5py.File(tmp_path / "labels.h5", "w") as file:
         store = LabelStore(file.create_dataset("labels", data=np.zeros((3, 5, 5), np.int32)))

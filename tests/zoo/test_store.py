@@ -28,6 +28,12 @@ def test_unknown_name_lists_what_there_is_and_guesses() -> None:
     assert not available("vit_b_ln")
 
 
+@pytest.mark.parametrize("value", [None, 5])
+def test_what_is_neither_name_nor_path_is_no_model(value: Any) -> None:
+    with pytest.raises(ModelError, match=f"{value} is no model"):
+        find(value)
+
+
 def test_paths_are_taken_as_they_are(weights: Path, tiny_model_folder: Path) -> None:
     assert find(weights) == weights
     assert resolve(str(tiny_model_folder)) == tiny_model_folder

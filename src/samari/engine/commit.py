@@ -204,7 +204,7 @@ def _why_nothing_was_written(
             f"add a positive point or a box, or discard the prompts"
         )
     known = sorted(label for label in found if label <= change.highest_before)
-    others = f"object {', '.join(map(str, known))}" if known else "another pending object"
+    others = f"object {' and '.join(map(str, known))}" if known else "another pending object"
     return (
         f"{mask_on} is wholly covered by {others}: nothing was accepted; "
         f"discard the prompts, or delete what covers them"

@@ -42,12 +42,19 @@ def refuse_unwritable(array: Any) -> None:
         raise LabelsError(
             f"labels of dtype {dtype} are not whole numbers; use a copy: labels.astype('uint16')"
         )
-    writeable = array.flags.writeable if isinstance(array, np.ndarray) else True
-    if not writeable or getattr(array, "read_only", False) or not hasattr(array, "__setitem__"):
+    if _is_read_only(array):
         raise LabelsError(
             f"labels of type {kind} and shape {array.shape} are read-only; "
             f"use a copy in memory: numpy.array(labels)"
         )
+
+
+def _is_read_only(array: Any) -> bool:
+    if isinstance(array, np.ndarray):
+        return not array.flags.writeable
+    if not hasattr(array, "__setitem__") or getattr(array, "read_only", False):  # zarr says so
+        return True
+    return getattr(getattr(array, "file", None), "mode", None) == "r"  # a dataset of h5py's
 
 
 def is_in_memory(array: Any) -> bool:

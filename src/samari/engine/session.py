@@ -170,7 +170,10 @@ class Session(Automatic):
         plane : sequence of int or PlaneIndex
             Index along the label axes that are not in `view`; a `PlaneIndex` names its own view.
         """
-        where = plane if isinstance(plane, PlaneIndex) else PlaneIndex(self._view, tuple(plane))
+        try:
+            where = plane if isinstance(plane, PlaneIndex) else PlaneIndex(self._view, tuple(plane))
+        except (TypeError, ValueError):
+            raise InputError(f"plane={plane!r} is not a sequence of whole numbers") from None
         guess = mask_prompts(mask)
         self._prompt(
             where, lambda prompts: prompts.with_mask(guess.mask).with_box(guess.box), region=True
@@ -328,10 +331,13 @@ class Session(Automatic):
 
     def _common_plane(self, what: str, corners: Sequence[Sequence[float]]) -> PlaneIndex:
         """Return the plane of all corners, which may lie beyond its edges."""
-        planes = {self.planes.plane_at(c, self._view, inside=False) for c in corners}
-        if len(planes) != 1:
+        planes = {self.planes.plane_at(c, self._view, inside=False): None for c in corners}
+        if not planes:
+            raise InputError(f"a {what} without corners says nothing; a polygon has at least three")
+        if len(planes) > 1:
+            first, second = (self.planes.name_of(plane) for plane in list(planes)[:2])
             raise InputError(
-                f"the corners of a {what} must lie on one {self._view} plane, not on "
-                f"{sorted(plane.index for plane in planes)}"
+                f"the corners of a {what} must lie on one {self._view} plane, not on {first} and "
+                f"{second}"
             )
-        return planes.pop()
+        return next(iter(planes))

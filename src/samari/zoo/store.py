@@ -50,7 +50,12 @@ def find(name_or_path: str | Path, *, folder: str | Path | None = None) -> Path 
         return _find_listed(info, models_dir(folder))
     if isinstance(name_or_path, str) and name in added(folder):
         return models_dir(folder) / name
-    path = Path(name_or_path).expanduser()
+    try:
+        path = Path(name_or_path).expanduser()
+    except TypeError as error:
+        raise ModelError(
+            f"{name_or_path!r} is no model; give a name such as samari-tiny, or a path"
+        ) from error
     if path.exists():
         return path
     names = [*MODELS, *added(folder)]
