@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samari.engine.inputs import as_plane, prompts_of
+from samari.engine.inputs import as_plane, prompts_of, prompts_of_each
 from samari.errors import InputError
 
 
@@ -52,3 +52,15 @@ def test_points_without_labels_are_positive():
         prompts_of(7, None, None, None)
     with pytest.raises(InputError, match="2 points"):
         prompts_of([(1, 2), (3, 4)], [1], None, None)
+
+
+def test_every_point_and_every_box_is_an_object():
+    prompts = prompts_of_each(np.array([[1, 2]]), iter([(0, 0, 5, 5), (6, 6, 9, 9)]))
+    assert [(p.points, p.labels, p.box) for p in prompts] == [
+        (((1, 2),), (1,), None),
+        ((), (), (0, 0, 5, 5)),
+        ((), (), (6, 6, 9, 9)),
+    ]
+    assert prompts_of_each(None, None) == []
+    with pytest.raises(InputError, match="boxes must be a sequence, got 7"):
+        prompts_of_each((), 7)

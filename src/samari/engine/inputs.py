@@ -29,6 +29,21 @@ def prompts_of(points: Any, labels: Any, box: Any, mask: Any) -> PlanePrompts:
     return PlanePrompts(points, () if labels is None else labels, box, mask)
 
 
+def prompts_of_each(points: Any, boxes: Any) -> list[PlanePrompts]:
+    """Return the prompts of one object for every point and every box; None is none of them.
+
+    Raises
+    ------
+    InputError
+        If `points` or `boxes` is not a sequence; else see `PlanePrompts`.
+    """
+    for name, values in (("points", points), ("boxes", boxes)):
+        if values is not None and not isinstance(values, Iterable):
+            raise InputError(f"{name} must be a sequence, got {values!r}")
+    alone = [PlanePrompts((point,), (1,)) for point in (() if points is None else points)]
+    return alone + [PlanePrompts(box=box) for box in (() if boxes is None else boxes)]
+
+
 def as_plane(image: Any, rgb: bool | None) -> NDArray[Any]:
     """Return a 2D image as an array (H, W), or (H, W, 3 | 4) if it is in colour.
 

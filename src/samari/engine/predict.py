@@ -10,11 +10,10 @@ from samari.engine.decoding import StepDecoder
 from samari.engine.devices import choose_device, choose_dtype
 from samari.engine.embedding import Embedding, EmbeddingCache, content_key
 from samari.engine.frames import FrameRule
-from samari.engine.inputs import as_plane, prompts_of
+from samari.engine.inputs import as_plane, prompts_of, prompts_of_each
 from samari.engine.masks import masks_of
 from samari.engine.planes import to_rgb_uint8
 from samari.engine.prediction import Prediction
-from samari.engine.prompts import PlanePrompts
 from samari.errors import Cancelled, InputError
 from samari.zoo import LoadedModel, load
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from samari.engine.frames import Frame
+    from samari.engine.prompts import PlanePrompts
     from samari.sam import SamModel
     from samari.zoo import ModelInfo
 
@@ -208,8 +208,7 @@ class Segmenter:
         InputError
             As for `predict`.
         """
-        prompts = [PlanePrompts((point,), (1,)) for point in points]
-        prompts += [PlanePrompts(box=box) for box in boxes]
+        prompts = prompts_of_each(points, boxes)
         plane = as_plane(image, rgb)
         if not prompts:
             raise InputError("there is no prompt; give points or boxes")
