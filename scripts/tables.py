@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Write the tables of the documentation from what they document: keys, models, traps and tests.
 
-Run it after changing one of them: ``python scripts/tables.py``. The tests compare.
+The reference of the public names too (`api_reference.py`). Run it after changing one of them: ``python scripts/tables.py``. The tests compare.
 """
 
 from __future__ import annotations
@@ -116,6 +116,10 @@ def main() -> None:
     text = between(readme.read_text(encoding="utf-8"), "keys", keys_table())
     readme.write_text(between(text, "models", models_table()), encoding="utf-8")
     (ROOT / "docs" / "design" / "traps.md").write_text(traps_page(), encoding="utf-8")
+    # Beside this file; only here, as the tests load this module from elsewhere.
+    import api_reference
+
+    api_reference.main()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from samari.sam.mask_decoder import SamMaskDecoder
 from samari.sam.mask_generation import MaskGenerationPipeline, pipeline
 from samari.sam.model import SamModel
 from samari.sam.outputs import SamImageSegmentationOutput, SamVisionEncoderOutput
+from samari.sam.predictor import SamPredictor, sam_model_registry
+from samari.sam.predictor_frame import ResizeLongestSide
 from samari.sam.processing import SamProcessor
 from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
 from samari.sam.vision_encoder import SamVisionEncoder
@@ -22,6 +24,7 @@ from samari.sam.vision_encoder import SamVisionEncoder
 __all__ = [
     "BatchFeature",
     "MaskGenerationPipeline",
+    "ResizeLongestSide",
     "SamConfig",
     "SamImageProcessor",
     "SamImageSegmentationOutput",
@@ -29,6 +32,7 @@ __all__ = [
     "SamMaskDecoderConfig",
     "SamModel",
     "SamPositionalEmbedding",
+    "SamPredictor",
     "SamProcessor",
     "SamPromptEncoder",
     "SamPromptEncoderConfig",
@@ -36,5 +40,6 @@ __all__ = [
     "SamVisionEncoder",
     "SamVisionEncoderOutput",
     "pipeline",
+    "sam_model_registry",
     "vit_config",
 ]
