@@ -1,15 +1,17 @@
 # make demo   napari with a real image: objects prompted, accepted and saved as a label TIFF
 # make test   everything that must hold before a change goes in: lint, types, manifest, tests
+# make test-tf   TFSamModel, in an environment of its own that has TensorFlow
 # make soak   the same tests at full length, with their figures
 # Each prepares the machine by itself (scripts/bootstrap.sh).
 
 VENV ?= .venv
+VENV_TF ?= .venv-tf
 PYTHON_IN_VENV := $(VENV)/bin/python
 PYTEST_ARGS ?=
 # A virtual screen of known size, so that the tests see the same window everywhere.
 SCREEN := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
 
-.PHONY: setup demo test soak lint pictures clean
+.PHONY: setup demo test test-tf soak lint pictures clean
 
 setup:
 	@scripts/bootstrap.sh $(VENV)
@@ -26,6 +28,10 @@ lint: setup
 test: lint
 	$(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
 
+test-tf:
+	@scripts/bootstrap-tf.sh $(VENV_TF)
+	PYTHONPATH=src $(VENV_TF)/bin/python -m pytest -c tests/tf/pytest.ini tests/tf
+
 soak: setup
 	SAMARI_SOAK=1 $(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
 
@@ -35,4 +41,4 @@ pictures: setup
 	    --screenshot docs/images/demo.png
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_TF) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -106,4 +106,7 @@ def from_torch(value: torch.Tensor, kind: str | None) -> Any:
 
 def to_torch(value: Any) -> torch.Tensor:
     """Return an array or a tensor of any kind as a torch tensor."""
-    return value if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
+    if isinstance(value, torch.Tensor):
+        return value
+    # TensorFlow's variables do not know numpy 2's way to ask for an array; they have their own.
+    return torch.from_numpy(np.array(value.numpy() if hasattr(value, "numpy") else value))
