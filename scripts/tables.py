@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Write the tables of the documentation from what they document: keys, models, traps and tests.
 
-The reference of the public names too (`api_reference.py`). Run it after changing one of them: ``python scripts/tables.py``. The tests compare.
+The reference of the public names too (`api_reference.py`). Run it after changing one of them:
+``python scripts/tables.py``. The tests compare.
 """
 
 from __future__ import annotations
