@@ -37,12 +37,12 @@ def test_the_demo_saves_what_it_prompted_without_a_screen(
     figure("samari demo", time.perf_counter() - started, "s")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout
-    assert re.search(r"^(\d+) objects", done.stdout, re.MULTILINE)[1] == "5"
+    assert re.search(r"^(\d+) objects", done.stdout, re.MULTILINE)[1] == "8"
     assert str(output) in done.stdout
 
     labels = read_labels(output).labels
     assert labels.shape == coins().shape
-    assert sorted(np.unique(labels)) == list(range(6))
+    assert sorted(np.unique(labels)) == list(range(9))
     for number, (y, x) in enumerate(POINTS, start=1):
         assert labels[y, x] == number
     for number, (y0, x0, y1, x1) in enumerate(BOXES, start=1 + len(POINTS)):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-# Prompts on scikit-image's `coins`, data coordinates (Y, X) in pixels. Positive points first.
-POINTS = ((54, 102), (51, 154), (123, 47))
-BOXES = ((92, 244, 146, 298), (233, 276, 290, 328))
+# Prompts on scikit-image's `coins`, data coordinates (Y, X) in pixels.
+POINTS = ((124, 45), (126, 102), (127, 154), (124, 205), (125, 336))
+BOXES = ((175, 80, 216, 123), (156, 315, 217, 379), (240, 220, 287, 268))
 PROMPT_SECONDS = 60
 DEFAULT_MODEL = "samari-tiny"
 
