@@ -13,6 +13,7 @@ from samari.errors import SamariError
 from samari.plugin import notices
 from samari.plugin.controller import Controller
 from samari.plugin.dock_layout import NEW_LAYER, DockLayout
+from samari.plugin.everything_panel import EverythingPanel
 from samari.plugin.model_choice import ModelChoice
 from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
@@ -50,7 +51,8 @@ class SamariDock(QWidget):
         self._refused: Any = None
         self._targets: list[Any] = []
         self._download = ("", 0, 0)
-        self.ui = DockLayout(self, ModelChoice(self._workshop.files, model))
+        self.everything = EverythingPanel(self._viewer, self._workshop.inference)
+        self.ui = DockLayout(self, ModelChoice(self._workshop.files, model), self.everything)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
@@ -261,6 +263,7 @@ class SamariDock(QWidget):
             controller.changed.connect(self._refresh)
             controller.closed.connect(self._on_controller_closed)
             controller.outdated.connect(self._on_outdated)
+        self.everything.use(controller)
         if not self._closed:
             self._list_targets()
             self._refresh()
@@ -272,7 +275,7 @@ class SamariDock(QWidget):
 
     def _list_targets(self) -> None:
         """List the labels layers that objects can be added to."""
-        own = () if self.controller is None else (self.controller.preview,)
+        own = () if self.controller is None else (self.controller.preview, self.everything.layer)
         layers = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
         self._targets = [None, *(layer for layer in layers if layer not in own)]
         combo = self.ui.labels

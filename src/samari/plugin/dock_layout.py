@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from samari.plugin.keys import key_of, tooltip
 
 if TYPE_CHECKING:
+    from samari.plugin.everything_panel import EverythingPanel
     from samari.plugin.model_choice import ModelChoice
 
 #: Entry of the labels combo that stands for a layer of its own.
@@ -36,12 +37,14 @@ class DockLayout:
     dock : QWidget
         Gets the layout.
     model : ModelChoice
+    everything : EverythingPanel
     """
 
-    def __init__(self, dock: QWidget, model: ModelChoice) -> None:
+    def __init__(self, dock: QWidget, model: ModelChoice, everything: EverythingPanel) -> None:
         self.image = create_widget(annotation="napari.layers.Image", label="Image")
         self.labels = _combo()
         self.model = model
+        self.everything = everything
         self.device = _text("")
         self.click, self.box = button("Click"), button("Box")
         change = f"Change tool: {key_of('toggle_tool').label}"
@@ -101,6 +104,7 @@ class DockLayout:
         layout.addLayout(form)
         layout.addWidget(row(self.accept, self.discard))
         layout.addWidget(row(self.undo, self.redo))
+        layout.addWidget(self.everything)
         layout.addWidget(row(self.bar, self.cancel))
         layout.addWidget(self.status)
         layout.addWidget(self.renew)

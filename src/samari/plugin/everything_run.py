@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from samari.engine.candidates import PlaneCandidates, Selection
-    from samari.engine.everything import Everything
     from samari.engine.events import SessionEvent
+    from samari.engine.everything import Everything
     from samari.engine.planes import PlaneIndex
     from samari.plugin.controller import Controller
     from samari.plugin.worker import JobThread
@@ -95,8 +95,6 @@ class EverythingRun(QObject):
         self.drop()
         try:
             plane = self._visible()
-            if all_planes:
-                self._session.view = plane.view
             steps = self._session.everything_steps(None if all_planes else plane)
         except SamariError as error:
             notices.tell_error(error)
@@ -223,15 +221,17 @@ class EverythingRun(QObject):
         for letter, length in zip(plane.view, picture.shape, strict=True):
             shape[self._source.axes.index(letter)] = length
         if self.layer is None or self.layer not in self._viewer.layers:
-            self.layer = self._add_layer()
+            self._add_layer()
+        assert self.layer is not None
         corner = self._source.to_layer(self._session.planes.to_volume((0, 0), plane))
         place = self._source.transform()["translate"]
         self.layer.data = picture.reshape(shape)
         self.layer.translate = place + self._source.displacement(self.layer, np.array(corner))
 
-    def _add_layer(self) -> Labels:
+    def _add_layer(self) -> None:
         """Add the layer without making it the active one."""
-        layer = Labels(
+        # Known before it is added: the dock must not offer it as a target.
+        self.layer = layer = Labels(
             np.zeros((1,) * self._source.layer.ndim, np.int32),
             name=f"{self._source.layer.name} found",
             opacity=0.6,
@@ -245,7 +245,6 @@ class EverythingRun(QObject):
         selection.update(before)
         if active is not None:
             selection.active = active
-        return layer
 
     def _forget(self, job: Job | None) -> None:
         if job is not None:

@@ -61,7 +61,7 @@ def make_points(source: ImageSource, view: str) -> Points:
         face_color="label",
         face_color_cycle={POSITIVE: POSITIVE_COLOR, NEGATIVE: NEGATIVE_COLOR},
         border_color="white",
-        border_width=0.1,
+        border_width=0.05,
         size=_extent(source) / 40,
         # A prompt is a mark and no part of the specimen: about the same size at every zoom.
         canvas_size_limits=(10, 14),
@@ -88,7 +88,10 @@ def make_shapes(source: ImageSource, view: str) -> Shapes:
 def make_labels(source: ImageSource, labels: Any) -> Labels:
     """Return the layer that shows a Session's label array and shares its memory."""
     return Labels(
-        source.layer_array(labels), name=f"{source.layer.name} objects", **source.transform()
+        source.layer_array(labels),
+        name=f"{source.layer.name} objects",
+        opacity=0.5,
+        **source.transform(),
     )
 
 
