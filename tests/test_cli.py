@@ -121,6 +121,35 @@ def test_a_stack_is_prompted_on_its_plane_and_keeps_its_voxel_size(
     assert tuple(found.scale) == (2.0, 0.5, 0.5)
 
 
+def test_axes_that_the_user_names_keep_the_voxel_size(
+    stack: Path, segment: Callable[..., tuple[int, Path]]
+) -> None:
+    code, output = segment(stack, "--axes", "CYX", "--channel", 3, "--box", 5, 5, 40, 50)
+    found = read_labels(output)
+    assert code == 0
+    assert (found.axes, tuple(found.scale)) == ("YX", (0.5, 0.5))
+
+
+def test_the_image_is_never_overwritten_by_its_labels(
+    stack: Path, segment: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = stack.read_bytes()
+    words = ["--plane", 3, "--point", 15, 20, "--overwrite"]
+    assert segment(stack, *words, output=stack.name)[0] == 1
+    assert "is the image itself" in _error(capsys)
+    assert stack.read_bytes() == before
+
+
+def test_of_several_images_in_a_file_the_user_is_told_which_one(
+    tmp_path: Path, segment: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tifffile.TiffWriter(tmp_path / "two.tif") as tiff:
+        for rows in (48, 30):
+            tiff.write(np.eye(rows, 64, dtype=np.uint8) * 200, metadata=None)
+    assert segment(tmp_path / "two.tif", "--box", 5, 5, 40, 50)[0] == 0
+    assert _error(capsys) == "samari: two.tif has 2 images; the first is used"
+
+
 def test_a_prompt_file_gives_objects_on_their_planes(
     stack: Path, tmp_path: Path, segment: Callable[..., tuple[int, Path]]
 ) -> None:
@@ -295,9 +324,7 @@ def test_the_installed_program_works_in_a_foreign_folder_and_locale(
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["segment", "--help"]])
-def test_help_is_printed_with_code_0(
-    capsys: pytest.CaptureFixture[str], words: list[str]
-) -> None:
+def test_help_is_printed_with_code_0(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert main(words) == 0
     assert "samari" in capsys.readouterr().out
 

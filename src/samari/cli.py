@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from samari.engine.images import ImageFile
     from samari.engine.prompt_files import PromptRow
 
-__all__ = ["add_image_options", "checked_output", "fetch_model", "image_options", "main", "number"]
+__all__ = [
+    "add_image_options",
+    "checked_output",
+    "fetch_model",
+    "image_options",
+    "main",
+    "number",
+    "open_image",
+]
 
 COMMANDS = {
     "segment": "segment objects of an image from points and boxes into a label TIFF",
@@ -171,18 +179,31 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--axes", help="letters of TCZYX, one for each axis of the image")
     parser.add_argument("--channel", type=int, metavar="N", help="which channel, counted from 0")
-    parser.add_argument("--rgb", action="store_true", default=None, help="the last axis is colour")
+    parser.add_argument("--rgb", action="store_true", help="the last axis is colour")
     parser.add_argument(
         "--contrast-limits", type=number, nargs=2, metavar=("LOW", "HIGH"),
         help="intensities shown as black and white; 1 and 99.8 %% of the image by default",
     )  # fmt: skip
 
 
+def open_image(arguments: argparse.Namespace) -> ImageFile:
+    """Read the image, and say what the user should know about it."""
+    from samari.engine.images import read_image
+
+    file = read_image(arguments.image)
+    if file.note:
+        print(f"samari: {file.note}", file=sys.stderr)
+    rgb = file.rgb or arguments.rgb
+    if arguments.axes is None and rgb == file.rgb:
+        return file
+    return file.with_axes(arguments.axes, rgb=rgb)
+
+
 def image_options(arguments: argparse.Namespace, file: ImageFile) -> dict[str, Any]:
     """Return how the image is to be read, for `ImagePlanes` and `Session`."""
     return {
-        "axes": arguments.axes or file.axes,
-        "rgb": file.rgb if arguments.rgb is None else arguments.rgb,
+        "axes": file.axes,
+        "rgb": file.rgb,
         "channel": arguments.channel,
         "contrast_limits": arguments.contrast_limits and tuple(arguments.contrast_limits),
     }
@@ -193,15 +214,14 @@ def _segment(arguments: argparse.Namespace) -> int:
         arguments.usage_error("give either --point and --box, or --prompts FILE")
     if arguments.prompt_file and (arguments.each or arguments.plane):
         arguments.usage_error("with --prompts the file's columns name the objects and planes")
-    output = checked_output(Path(arguments.output), arguments.overwrite)
+    output = checked_output(arguments)
 
-    from samari.engine.images import read_image
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.prompt_files import prompts_by_object, read_prompt_file
     from samari.engine.session import PendingObject, PendingPart, Session
 
-    file = read_image(arguments.image)
+    file = open_image(arguments)
     options = image_options(arguments, file)
     planes = ImagePlanes(file.image, **options)
     if arguments.prompt_file:
@@ -240,13 +260,16 @@ def _segment(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def checked_output(output: Path, overwrite: bool) -> Path:
+def checked_output(arguments: argparse.Namespace) -> Path:
     """Refuse an output that cannot be written before minutes are spent on its contents."""
+    output, image = Path(arguments.output), Path(arguments.image)
     if output.suffix.lower() not in {".tif", ".tiff"}:
         raise InputError(f"the output {output} must end in .tif or .tiff")
     if not output.parent.is_dir():
         raise InputError(f"there is no folder {output.parent} for the output; make it first")
-    if output.exists() and not overwrite:
+    if output.exists() and image.exists() and output.samefile(image):
+        raise InputError(f"the output {output} is the image itself; give it another name")
+    if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; add --overwrite to replace it")
     return output
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samari.cli import (
@@ -13,6 +12,7 @@ from samari.cli import (
     fetch_model,
     image_options,
     number,
+    open_image,
 )
 from samari.errors import InputError
 
@@ -63,10 +63,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _everything(arguments: argparse.Namespace) -> int:
-    output = checked_output(Path(arguments.output), arguments.overwrite)
+    output = checked_output(arguments)
 
     from samari.engine.candidates import Thresholds
-    from samari.engine.images import read_image
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.session import Session
@@ -74,7 +73,7 @@ def _everything(arguments: argparse.Namespace) -> int:
     names = ("min_score", "min_stability", "min_size", "max_size", "overlap")
     thresholds = {name: getattr(arguments, name) for name in names}
     Thresholds(**thresholds)  # a wrong one is refused before the model is loaded
-    file = read_image(arguments.image)
+    file = open_image(arguments)
     options = image_options(arguments, file)
     wanted = _planes(arguments, ImagePlanes(file.image, **options))
     fetch_model(arguments.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -10,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from samari.engine import tiff as tiff_module
-from samari.engine.images import read_image
+from samari.engine.images import ImageFile, read_image
 from samari.engine.lazy_tiff import LazyPages
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.errors import InputError
@@ -75,6 +76,22 @@ def test_an_imagej_hyperstack_has_its_voxel_size_and_frame_interval(tmp_path):
     assert file.axes == "TZCYX"
     assert file.scale == (12.5, 1.5, 0.5, 0.25)
     assert file.units == ("second", "micrometer", "micrometer", "micrometer")
+
+
+def test_axes_get_other_names_and_keep_their_voxel_sizes():
+    """Trap 10: a stack that is really channels, a picture whose file does not say it is colour."""
+    file = ImageFile(
+        STACK[0], "TZYX", False, (9.0, 2.0, 0.5, 0.25), ("second", "um", "um", "um"), "a"
+    )
+    renamed = file.with_axes("CTYX", rgb=False)
+    assert (renamed.axes, renamed.scale) == ("CTYX", (2.0, 0.5, 0.25))
+    assert renamed.units == ("um", "um", "um")
+    back = renamed.with_axes("ZTYX", rgb=False)
+    assert (back.scale, back.units) == ((1.0, 2.0, 0.5, 0.25), ("pixel", "um", "um", "um"))
+    colour = ImageFile(np.zeros((7, 8, 3), np.uint8), "ZYX", False, None, None, "a")
+    assert colour.with_axes(None, rgb=True) == dataclasses.replace(colour, axes="YX", rgb=True)
+    with pytest.raises(InputError, match="YXZ"):
+        colour.with_axes("YXZ", rgb=True)
 
 
 def test_an_escaped_micro_sign_of_imagej_is_understood(tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samari.engine.axes import DEFAULT_AXES
+from samari.engine.axes import DEFAULT_AXES, check_axes
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,38 @@ class ImageFile:
     units: tuple[str, ...] | None
     name: str
     note: str = ""
+
+    def with_axes(self, axes: str | None, *, rgb: bool) -> ImageFile:
+        """Return the image with other names for its axes, which keep their voxel sizes.
+
+        Parameters
+        ----------
+        axes : str or None
+            Letters of TCZYX, one for each axis without that of colours; None for the usual ones.
+        rgb : bool
+            Whether the last axis is colour.
+
+        Raises
+        ------
+        InputError
+            If they do not fit the image.
+        """
+        shape = self.image.shape[:-1] if rgb else self.image.shape
+        axes = check_axes(axes, tuple(shape))
+        labelled = [letter for letter in self.axes if letter != "C"]
+        kept = [
+            labelled.index(old) if old != "C" else None
+            for old, new in zip(self.axes, axes, strict=False)  # the last may be colour from now on
+            if new != "C"
+        ]
+        sizes, names = self.scale, self.units
+        return replace(
+            self,
+            axes=axes,
+            rgb=rgb,
+            scale=sizes and tuple(1.0 if i is None else sizes[i] for i in kept),
+            units=names and tuple("pixel" if i is None else names[i] for i in kept),
+        )
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
