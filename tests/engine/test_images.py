@@ -92,6 +92,8 @@ def test_axes_get_other_names_and_keep_their_voxel_sizes():
     assert colour.with_axes(None, rgb=True) == dataclasses.replace(colour, axes="YX", rgb=True)
     with pytest.raises(InputError, match="YXZ"):
         colour.with_axes("YXZ", rgb=True)
+    with pytest.raises(InputError, match="rgb=True"):
+        file.with_axes(None, rgb=True)
 
 
 def test_an_escaped_micro_sign_of_imagej_is_understood(tmp_path):

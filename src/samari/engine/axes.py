@@ -58,6 +58,24 @@ def check_axes(axes: str | None, shape: tuple[int, ...], what: str = "image") ->
     return letters
 
 
+def shape_without_colours(shape: tuple[int, ...], rgb: bool) -> tuple[int, ...]:
+    """Return the lengths of the axes that letters name: without the last one of a colour image.
+
+    Raises
+    ------
+    InputError
+        If a colour image has no last axis of 3 or 4 samples.
+    """
+    if not rgb:
+        return shape
+    if len(shape) < 3 or shape[-1] not in (3, 4):
+        raise InputError(
+            f"rgb=True needs a last axis of 3 or 4 samples, got shape {shape}; "
+            "pass rgb=False for grey"
+        )
+    return shape[:-1]
+
+
 def as_array(image: Any) -> Any:
     """Return `image` if it can be sliced lazily, else as a numpy array."""
     if isinstance(image, Sequence) and len({np.shape(item) for item in image}) > 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samari.engine.axes import DEFAULT_AXES, check_axes
+from samari.engine.axes import DEFAULT_AXES, check_axes, shape_without_colours
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class ImageFile:
         InputError
             If they do not fit the image.
         """
-        shape = self.image.shape[:-1] if rgb else self.image.shape
-        axes = check_axes(axes, tuple(shape))
+        axes = check_axes(axes, shape_without_colours(tuple(self.image.shape), rgb))
         labelled = [letter for letter in self.axes if letter != "C"]
         kept = [
             labelled.index(old) if old != "C" else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samari.engine.axes import as_array, check_axes
+from samari.engine.axes import as_array, check_axes, shape_without_colours
 from samari.engine.intensity import (
     auto_contrast_limits,
     check_contrast_limits,
@@ -104,12 +104,7 @@ class ImagePlanes:
         shape = tuple(int(n) for n in self.image.shape)
         check_dtype(self.image.dtype)
         self.rgb = bool(rgb)
-        if self.rgb and (len(shape) < 3 or shape[-1] not in (3, 4)):
-            raise InputError(
-                f"rgb=True needs a last axis of 3 or 4 samples, got shape {shape}; "
-                "pass rgb=False for grey"
-            )
-        self._shape = shape[:-1] if self.rgb else shape
+        self._shape = shape_without_colours(shape, self.rgb)
         self.axes = check_axes(axes, self._shape)
         self.channel = self._check_channel(channel)
         self.label_axes = self.axes.replace("C", "")
