@@ -1,6 +1,6 @@
 # make demo   napari with a real image: objects prompted, accepted and saved as a label TIFF
 # make test   everything that must hold before a change goes in: lint, types, manifest, tests
-# make test-tf   TFSamModel, in an environment of its own that has TensorFlow
+# make test-tf   TFSamModel and tensors of JAX, in an environment of its own that has both
 # make soak   the same tests at full length, with their figures
 # Each prepares the machine by itself (scripts/bootstrap.sh).
 

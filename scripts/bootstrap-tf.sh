@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepare the environment of `make test-tf`: torch as pinned, TensorFlow, and what samari.sam needs.
+# Prepare the environment of `make test-tf`: torch as pinned, TensorFlow, JAX, what samari.sam needs.
 # TensorFlow decides the other versions. Does nothing when all is there.
 #
 # usage: scripts/bootstrap-tf.sh [VENV]        (default .venv-tf)
@@ -18,6 +18,6 @@ pip=("$venv/bin/python" -m pip install -qq)
     "${pip[@]}" "torch==$pin+cpu" --extra-index-url https://download.pytorch.org/whl/cpu 2>/dev/null ||
     "${pip[@]}" "torch==$pin"
 "${pip[@]}" "tensorflow-cpu>=2.16" 2>/dev/null || "${pip[@]}" "tensorflow>=2.16"
-"${pip[@]}" numpy safetensors Pillow h5py huggingface_hub pytest pytest-timeout
+"${pip[@]}" numpy safetensors Pillow h5py huggingface_hub jax pytest pytest-timeout
 rm -f "$venv"/.samari-*
 touch "$stamp"
