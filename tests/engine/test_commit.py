@@ -256,6 +256,21 @@ def test_a_merged_object_starts_from_its_mask_so_that_nothing_of_it_is_lost(flat
     np.testing.assert_array_equal(flat.pending[0].newest.prompts.mask, whole)
 
 
+def test_a_merged_object_redone_on_one_plane_keeps_its_pixels_on_the_others(stack):
+    for x in (10, 30):
+        stack.add_point((1, 20, x))
+        stack.add_point((2, 20, x))
+        stack.accept()
+    stack.merge(1, 2)
+    stack.reopen(1, plane=PlaneIndex("YX", (1,)))
+    stack.accept()
+    before = stack.labels.copy()
+    stack.reopen(1)
+    stack.accept()
+    assert (stack.labels[before == 1] == 1).all()
+    assert stack.objects[1].merged == ()  # all of it was done again
+
+
 def test_rings_two_parts_and_touching_objects_reach_the_labels_unchanged(flat):
     """Trap 26, labels side."""
     shapes = np.zeros((3, 40, 60), bool)

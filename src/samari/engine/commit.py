@@ -184,6 +184,17 @@ def _record(
         model_hash=origin.model_hash,
         contrast_limits=origin.contrast_limits,
         channel=origin.channel,
+        merged=old.merged if old is not None and not _lies_within(old.merged, redone) else (),
+    )
+
+
+def _lies_within(records: Sequence[SegmentedObject], planes: set[PlaneIndex]) -> bool:
+    """Whether all pixels of some objects are known to come from prompts on these planes."""
+    return all(
+        record.parts
+        and all(part.plane in planes for part in record.parts)
+        and _lies_within(record.merged, planes)
+        for record in records
     )
 
 
