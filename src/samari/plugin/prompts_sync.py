@@ -219,10 +219,15 @@ class PromptsSync:
         """Say what the next point or shape will be."""
         newest = self._newest()
         label = NEGATIVE if self.negative else POSITIVE
-        self.points.feature_defaults = {"label": label, "object": newest, "view": self.view}
+        self._default(self.points, {"label": label, "object": newest, "view": self.view})
         regions = {row.member for row in read_shapes(self.shapes)}
         following = newest + 1 if newest in regions else newest
-        self.shapes.feature_defaults = {"object": following, "view": self.view}
+        self._default(self.shapes, {"object": following, "view": self.view})
+
+    def _default(self, layer: Any, wanted: dict[str, Any]) -> None:
+        """Set the features of the next row, if they are others: napari takes milliseconds."""
+        if _defaults(layer) != wanted:
+            layer.feature_defaults = wanted
 
     def _replace(self, points: list[PointRow], shapes: list[ShapeRow]) -> None:
         """Rewrite what differs. Not inside an event of the shapes layer, which is not done yet."""
@@ -304,7 +309,7 @@ class PromptsSync:
     def _set_polarity(self, event: Any) -> None:
         negative = self.negative != (event.button == 2 or "Control" in event.modifiers)
         label = NEGATIVE if negative else POSITIVE
-        self.points.feature_defaults = {**_defaults(self.points), "label": label}
+        self._default(self.points, {**_defaults(self.points), "label": label})
 
 
 def _defaults(layer: Any) -> dict[str, Any]:
