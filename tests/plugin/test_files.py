@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +76,42 @@ def test_a_folder_that_does_not_exist_is_told_and_nothing_is_lost(
     assert "nowhere" in said[0]
 
 
-def test_other_tiffs_and_missing_files_are_left_to_napari(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "other.tif", np.zeros((4, 4), np.uint8))
-    assert reader.get_reader(str(tmp_path / "other.tif")) is None
+def test_napari_asks_nobody_about_an_ordinary_tiff() -> None:
+    (offered,) = PluginManifest.from_file(MANIFEST).contributions.readers
+    for name, ours in {
+        "stack.tif": False, "a.tiff": False, "a.png": False,
+        "cells.ome.tif": True, "coins labels.ome.tif": True, "x_labels.tif": True,
+    }.items():  # fmt: skip
+        assert any(fnmatch(name, pattern) for pattern in offered.filename_patterns) == ours, name
+
+
+def test_other_labels_and_ome_images_open_at_their_voxel_size(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 999, (2, 3, 8, 9)).astype(np.uint16)
+    path = tmp_path / "cells.ome.tif"
+    tifffile.imwrite(
+        path, image, ome=True, metadata={
+            "axes": "CZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0,
+            "PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm", "PhysicalSizeZUnit": "µm",
+        }, photometric="minisblack",
+    )  # fmt: skip
+    ((data, meta, kind),) = reader.read(str(path))
+    layer = Layer.create(data, meta, kind)
+    assert kind == "image"
+    assert layer.name == "cells"
+    assert layer.axis_labels == ("c", "z", "y", "x")
+    np.testing.assert_allclose(layer.scale, (1, 2, 0.5, 0.5))
+    assert str(layer.units[1]) == "micrometer"
+    np.testing.assert_array_equal(np.asarray(layer.data), image)
+    labels = tmp_path / "other_labels.tif"
+    tifffile.imwrite(labels, np.eye(5, dtype=np.uint8))
+    ((data, _, kind),) = reader.read(str(labels))
+    assert kind == "labels"
+    np.testing.assert_array_equal(data, np.eye(5))
+    tifffile.imwrite(labels, np.full((5, 5), 0.5, np.float32))
+    assert reader.read(str(labels))[0][2] == "image"
+
+
+def test_missing_files_and_folders_are_left_to_napari(tmp_path: Path) -> None:
     assert reader.get_reader(str(tmp_path / "missing.tif")) is None
     assert reader.get_reader(str(tmp_path)) is None
     assert reader.get_reader([]) is None
