@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 # Prompts on scikit-image's `coins`, data coordinates (Y, X) in pixels.
-POINTS = ((124, 45), (126, 102), (127, 154), (124, 205), (125, 336))
-BOXES = ((175, 80, 216, 123), (156, 315, 217, 379), (240, 220, 287, 268))
+POINTS = ((124, 45), (126, 102), (197, 44), (198, 154), (263, 244))
+BOXES = ((175, 80, 216, 123), (172, 251, 216, 296), (236, 144, 287, 200))
 PROMPT_SECONDS = 60
 DEFAULT_MODEL = "samari-tiny"
 
