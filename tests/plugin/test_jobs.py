@@ -146,6 +146,21 @@ def test_an_error_belongs_to_its_job_and_the_thread_goes_on(desk: Desk) -> None:
     assert good.state == "done"
 
 
+def test_a_thread_that_cannot_begin_fails_every_job_instead_of_hanging() -> None:
+    def broken() -> None:
+        raise ImportError("torch is not installed properly")
+
+    arrived = threading.Semaphore(0)
+    loop = JobLoop("broken", arrived.release, broken)
+    job = loop.submit(Job(lambda job: iter(())))  # type: ignore[arg-type,return-value]
+    assert arrived.acquire(timeout=5)
+    (message,) = loop.collect()
+    assert job.state == "failed"
+    assert isinstance(message.payload, ImportError)
+    loop.close()
+    assert loop.join(5)
+
+
 def test_a_long_step_can_report_by_itself(desk: Desk) -> None:
     def download(job: Job) -> Generator[tuple[int, int], None, None]:
         yield 0, 0

@@ -147,7 +147,8 @@ class JobLoop:
     wake : callable
         Called in the working thread when the outbox is no longer empty.
     prepare : callable, optional
-        Called first in the working thread, e.g. to set its number of compute threads.
+        Called first in the working thread, e.g. to set its number of compute threads. If it
+        raises, every job fails with its error.
     """
 
     def __init__(
@@ -165,6 +166,7 @@ class JobLoop:
         self._outbox: deque[Message] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._broken: BaseException | None = None
 
     def submit(self, job: Job) -> Job:
         """Queue a job; the thread starts with the first one. After `close` it is cancelled."""
@@ -223,7 +225,10 @@ class JobLoop:
 
     def _run(self) -> None:
         if self._prepare is not None:
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException as error:  # a thread that could not begin says so to everybody
+                self._broken = error
         while self._serve_one():
             pass
 
@@ -238,6 +243,8 @@ class JobLoop:
         try:
             if job.hopeless:
                 raise Cancelled("the computation was cancelled")
+            if self._broken is not None:
+                raise self._broken
             step = job._advance()
         except StopIteration as stop:
             self._finish(serial, "done", stop.value)
