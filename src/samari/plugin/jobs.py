@@ -277,11 +277,12 @@ class JobLoop:
         except BaseException as error:  # a broken ``finally`` must not end the thread
             state, payload = "failed", error
         job.state = state
-        with self._condition:
-            del self._jobs[serial]
         if job.ticks is not None:
             job.ticks.put(None)
-        self._post(Message("done" if state == "done" else "failed", job, payload))
+        with self._condition:
+            # In one go: a job that is neither here nor in the outbox would look like idleness.
+            del self._jobs[serial]
+            self._post(Message("done" if state == "done" else "failed", job, payload))
 
     def _post(self, message: Message) -> None:
         with self._condition:
