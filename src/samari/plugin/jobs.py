@@ -95,13 +95,10 @@ class Job:
 
     @property
     def hopeless(self) -> bool:
-        """True once the job, or one it waits for, was asked to end before it was done."""
-        if self.cancel_requested:
+        """True once the job, or one it waits for, failed or was asked to end."""
+        if self.cancel_requested or self.state in ("failed", "cancelled"):
             return True
-        after = self.after
-        if after is None:
-            return False
-        return after.hopeless or after.state in ("failed", "cancelled")
+        return self.after is not None and self.after.hopeless
 
     def report(self, done: int, total: int) -> None:
         """Tell progress from inside a step, for steps that are one long call."""
