@@ -15,7 +15,6 @@ pin=$(sed -n 's/^torch==//p' constraints.txt)
 pip=("$venv/bin/python" -m pip install -qq)
 # The CPU builds are a tenth of the default ones; where no index offers them, the default ones serve.
 "${pip[@]}" "torch==$pin+cpu" 2>/dev/null ||
-    "${pip[@]}" "torch==$pin+cpu" --extra-index-url https://download.pytorch.org/whl/cpu 2>/dev/null ||
     "${pip[@]}" "torch==$pin"
 "${pip[@]}" "tensorflow-cpu>=2.16" 2>/dev/null || "${pip[@]}" "tensorflow>=2.16"
 "${pip[@]}" numpy safetensors Pillow h5py huggingface_hub jax pytest pytest-timeout

@@ -63,13 +63,12 @@ install_system_packages() {
 }
 
 # The CPU build of torch is a tenth of the default Linux download. It comes first, so that nothing
-# later in the list can pull the other one. Where no index offers it, the default build serves.
+# later in the list can pull the other one. Where no index of pip's settings offers it, the default
+# build serves.
 install_torch() {
     local pin=$1
     if [ "$(uname -s)" = Linux ]; then
         "$venv/bin/python" -m pip install -qq -c constraints.txt "torch==$pin+cpu" 2>/dev/null && return
-        "$venv/bin/python" -m pip install -qq -c constraints.txt "torch==$pin+cpu" \
-            --extra-index-url https://download.pytorch.org/whl/cpu 2>/dev/null && return
     fi
     "$venv/bin/python" -m pip install -qq -c constraints.txt "torch==$pin"
 }
