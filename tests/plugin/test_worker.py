@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from samari.plugin.worker import JobThread, inference_thread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 
 class Receiver:
@@ -98,3 +101,23 @@ def test_compute_threads_are_set_for_the_inference_thread_alone(
     assert thread.join(5)
     assert seen == [int(wanted)]
     assert torch.get_num_threads() == before
+
+
+SCRIPT = """
+import sys
+import napari, numpy as np, samari
+
+viewer = napari.Viewer(show=False)
+c = samari.annotate(viewer, viewer.add_image(np.eye(32)), model=sys.argv[1])
+c.points.add([8.0, 8.0])
+assert c.wait(60)
+"""
+
+
+def test_a_script_that_ends_without_closing_anything_ends_cleanly(tiny_model_folder: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tiny_model_folder)],
+        capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -77,7 +78,9 @@ class JobThread(QObject):
             return
         self._closed = True
         self._loop.close()
-        self._waiting.disconnect(self._deliver)
+        # A script that ends without closing its viewer may lose Qt's half of this object first.
+        with contextlib.suppress(RuntimeError):
+            self._waiting.disconnect(self._deliver)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the thread has ended after `close`; True if it has."""
