@@ -3,6 +3,7 @@ a window."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,15 +13,23 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from samari.engine.prediction import Prediction
 from samari.plugin.controller import Controller
+from samari.plugin.dock import SamariDock
 from samari.plugin.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from samari.engine.prompts import PlanePrompts
+
+LEFT = Qt.MouseButton.LeftButton
+NONE = Qt.KeyboardModifier.NoModifier
 
 
 @dataclass
@@ -161,3 +170,84 @@ def noise() -> Callable[..., Any]:
         return np.random.default_rng(0).integers(0, 255, shape, np.uint8)
 
     return image
+
+
+class Hand:
+    """A mouse and a keyboard on the canvas of a viewer, aimed at data points of a layer."""
+
+    def __init__(self, viewer: Any, layer: Any) -> None:
+        self.viewer, self.layer = viewer, layer
+        self.canvas = viewer.window._qt_viewer.canvas
+        self.native = self.canvas.native
+
+    def at(self, point: Any) -> QPoint:
+        world = self.layer.data_to_world(point)
+        row, col = (world[axis] for axis in self.viewer.dims.displayed)
+        transform = self.canvas.view.transform * self.canvas.view.scene.transform
+        x, y, _, w = transform.map([col, row, 0, 1])
+        return QPoint(round(x / w), round(y / w))
+
+    def click(self, point: Any, button: Any = LEFT, modifiers: Any = NONE) -> None:
+        QTest.mouseMove(self.native, self.at(point))
+        QTest.mouseClick(self.native, button, modifiers, self.at(point))
+
+    def double_click(self, point: Any) -> None:
+        """As Qt tells two quick clicks: press, release, double click, release."""
+        QTest.mouseClick(self.native, LEFT, NONE, self.at(point))
+        QTest.mouseDClick(self.native, LEFT, NONE, self.at(point))
+
+    def drag(self, start: Any, end: Any) -> None:
+        a, b = self.at(start), self.at(end)
+        QTest.mouseMove(self.native, a)
+        QTest.mousePress(self.native, LEFT, NONE, a)
+        for fraction in (0.3, 0.7, 1.0):
+            # QTest's own moves say that no button is pressed.
+            place = QPointF(a + (b - a) * fraction)
+            everywhere = QPointF(self.native.mapToGlobal(place.toPoint()))
+            move = QMouseEvent(
+                QEvent.Type.MouseMove, place, everywhere, Qt.MouseButton.NoButton, LEFT, NONE
+            )
+            QApplication.sendEvent(self.native, move)
+            QTest.qWait(20)  # napari drops moves that follow too quickly
+        QTest.mouseRelease(self.native, LEFT, NONE, b)
+
+    def key(self, key: Any, modifiers: Any = NONE) -> None:
+        QTest.keyClick(self.native, key, modifiers)
+
+
+@pytest.fixture
+def window(make_napari_viewer: Any, qtbot: Any) -> Callable[..., Any]:
+    """Give `window(image, **layer)`: a viewer on screen with one image, and a hand."""
+
+    def open_window(image: Any, **layer: Any) -> tuple[Any, Hand]:
+        viewer = make_napari_viewer(show=True)
+        viewer.window.resize(900, 650)
+        shown = viewer.add_image(image, name="cells", **layer)
+        qtbot.wait(50)
+        viewer.reset_view()
+        qtbot.wait(50)
+        return viewer, Hand(viewer, shown)
+
+    return open_window
+
+
+@pytest.fixture
+def docked(window: Any, qtbot: Any, discs: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give `docked(image, **layer)`: the same with the dock open and the plane encoded."""
+    monkeypatch.setattr("samari.plugin.workshop.Workshop.segmenter", lambda self, model: discs)
+    docks: list[SamariDock] = []
+
+    def open_dock(image: Any, **layer: Any) -> tuple[Any, Hand, SamariDock]:
+        viewer, hand = window(image, **layer)
+        dock = SamariDock(viewer)
+        docks.append(dock)
+        viewer.window.add_dock_widget(dock, name="Samari", area="right")
+        qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+        viewer.reset_view()
+        qtbot.wait(50)
+        return viewer, hand, dock
+
+    yield open_dock
+    for dock in docks:
+        with contextlib.suppress(RuntimeError):  # closed together with its window
+            dock.shut_down()
