@@ -247,17 +247,21 @@ def pipeline_cases() -> list[PipelineCase]:
 
 
 def crop_cases() -> list[PipelineCase]:
-    """Return larger images, of which crops do not lose everything at their edges."""
+    """Return 20 larger images, of which crops do not lose everything at their edges."""
     cases = []
-    for index, size in enumerate([(210, 260), (240, 240)]):
-        picture = Image.fromarray(_picture(np.random.default_rng([888, index]), size, 3))
+    for index in range(20):
+        rng = np.random.default_rng([888, index])
+        size = (int(rng.integers(100, 260)), int(rng.integers(100, 260)))
+        picture = Image.fromarray(_picture(rng, size, 3))
         arguments = {
-            "points_per_crop": 8,
-            "pred_iou_thresh": [-1.0, 0.0][index],
-            "stability_score_thresh": 0.05,
-            "stability_score_offset": 0.1,
-            "mask_threshold": [1.6, 2.0][index],
-            "crops_nms_thresh": [0.8, 0.7][index],
+            "points_per_crop": [8, 4, 6, 8][index % 4],
+            "crop_n_points_downscale_factor": 1 + index % 2,
+            "crop_overlap_ratio": [512 / 1500, 0.2, 0.5][index % 3],
+            "pred_iou_thresh": [-1.0, 0.0, 0.1][index % 3],
+            "stability_score_thresh": [0.05, 0.1][index % 2],
+            "stability_score_offset": [0.1, 0.05][index // 2 % 2],
+            "mask_threshold": [1.6, 2.0, 1.2, 1.8][index % 4],
+            "crops_nms_thresh": [0.8, 0.7, 0.6, 0.5][index // 5],
         }
         cases.append(PipelineCase(picture, arguments))
     return cases

@@ -4,7 +4,7 @@ Run in an environment of its own, as that version needs an older numpy::
 
     python -m venv reference
     reference/bin/pip install "transformers==4.37.2" "numpy<2" torch Pillow
-    reference/bin/python tests/reference/make.py [processor crops pipeline network]
+    reference/bin/python tests/reference/make.py [processor crops pipeline crop_masks network]
 
 The reference takes non-maximum suppression from torchvision; a few lines of numpy stand in for it.
 """
@@ -112,10 +112,16 @@ def freeze_pipeline() -> None:
         )
         store(arrays, str(index), output["scores"], output["bounding_boxes"], output["rle_mask"])
         print(index, case.image.size, len(output["masks"]), "masks")
-    for index, case in enumerate(crop_cases()):
-        for layers in (1, 2 - index):
-            store(arrays, f"{index}.crops{layers}", *by_crops(model, case, layers))
     np.savez_compressed(HERE / "pipeline.npz", **arrays)
+
+
+def freeze_crop_masks() -> None:
+    """Write crop_masks.npz: as pipeline.npz, of one and of two layers of crops."""
+    model, arrays = golden("square"), {}
+    for index, case in enumerate(crop_cases()):
+        for layers in (1, 2):
+            store(arrays, f"{index}.{layers}", *by_crops(model, case, layers))
+    np.savez_compressed(HERE / "crop_masks.npz", **arrays)
 
 
 @torch.no_grad()
@@ -166,10 +172,15 @@ def by_crops(model: SamModel, case: Any, layers: int) -> tuple[Any, Any, Any]:
     processor = small_processor()
     image, size = np.array(case.image), case.image.size[::-1]
     settings = case.arguments
-    boxes, _, crops, _ = processor.generate_crop_boxes(image, 64, layers, points_per_crop=8)
+    ratio, factor = settings["crop_overlap_ratio"], settings["crop_n_points_downscale_factor"]
+    boxes, _, crops, _ = processor.generate_crop_boxes(image, 64, layers, ratio, 1)
     scores, places, runs = [], [], []
-    for box, crop in zip(boxes.tolist(), crops, strict=True):
-        _, points, _, labels = processor.generate_crop_boxes(crop, 64, 0, points_per_crop=8)
+    levels = [level for level in range(layers + 1) for _ in range(4**level)]
+    for box, crop, level in zip(boxes.tolist(), crops, levels, strict=True):
+        per_side = max(1, int(settings["points_per_crop"] / factor**level))
+        _, points, _, labels = processor.generate_crop_boxes(
+            crop, 64, 0, points_per_crop=per_side
+        )
         inputs = processor(crop, return_tensors="pt", input_data_format="channels_last")
         output = model(
             pixel_values=inputs["pixel_values"], input_points=points, input_labels=labels
@@ -196,7 +207,7 @@ def by_crops(model: SamModel, case: Any, layers: int) -> tuple[Any, Any, Any]:
     _, kept, rle, where = processor.post_process_for_mask_generation(
         runs, torch.cat(scores), torch.cat(places), settings["crops_nms_thresh"]
     )
-    print("  crops", layers, len(rle), "masks")
+    print(layers, "layers of crops", size, len(rle), "masks")
     return kept, where, rle
 
 
@@ -223,5 +234,6 @@ if __name__ == "__main__":
     image_processing_sam.batched_nms = batched_nms
     parts = {"processor": freeze_processor, "crops": freeze_crops}
     parts |= {"pipeline": freeze_pipeline, "network": freeze_network}
+    parts |= {"crop_masks": freeze_crop_masks}
     for part in sys.argv[1:] or parts:
         parts[part]()
