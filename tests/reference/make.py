@@ -178,9 +178,7 @@ def by_crops(model: SamModel, case: Any, layers: int) -> tuple[Any, Any, Any]:
     levels = [level for level in range(layers + 1) for _ in range(4**level)]
     for box, crop, level in zip(boxes.tolist(), crops, levels, strict=True):
         per_side = max(1, int(settings["points_per_crop"] / factor**level))
-        _, points, _, labels = processor.generate_crop_boxes(
-            crop, 64, 0, points_per_crop=per_side
-        )
+        _, points, _, labels = processor.generate_crop_boxes(crop, 64, 0, points_per_crop=per_side)
         inputs = processor(crop, return_tensors="pt", input_data_format="channels_last")
         output = model(
             pixel_values=inputs["pixel_values"], input_points=points, input_labels=labels
