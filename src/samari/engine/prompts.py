@@ -16,6 +16,8 @@ from samari.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from samari.engine.painting import Painting
+
 Point = tuple[float, float]
 
 
@@ -46,6 +48,8 @@ class PlanePrompts:
         A first guess of the object, of the plane's shape, with at least one pixel.
     choices : sequence of int or None
         Of every step, the candidate that was taken; None, or nothing, for the highest score.
+    painted : Painting, optional
+        What a brush added to the last mask, and took away. No step of the model's: it comes last.
 
     Raises
     ------
@@ -59,6 +63,7 @@ class PlanePrompts:
     box: tuple[float, float, float, float] | None = None
     mask: NDArray[np.bool_] | None = None
     choices: tuple[int | None, ...] = ()
+    painted: Painting | None = None
 
     def __post_init__(self) -> None:
         """Bring every field into its canonical form."""
@@ -83,7 +88,7 @@ class PlanePrompts:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no prompt at all."""
+        """Whether there is no prompt at all; what was painted on an answer is none."""
         return self.n_steps == 0
 
     @property
@@ -162,9 +167,21 @@ class PlanePrompts:
         return chosen
 
     @cached_property
+    def asked(self) -> PlanePrompts:
+        """These prompts as the model sees them: without what was painted."""
+        return self if self.painted is None else replace(self, painted=None)
+
+    def with_painting(self, painted: Painting | None) -> PlanePrompts:
+        """Return these prompts with something painted over their mask, None for nothing."""
+        return replace(self, painted=painted)
+
+    @cached_property
     def key(self) -> str:
         """Name of the content: equal for equal prompts, 64 hexadecimal digits."""
-        return self._digest(self.points, self.labels, self.choices)
+        digest = self._digest(self.points, self.labels, self.choices)
+        if self.painted is None:
+            return digest
+        return hashlib.sha256(f"{digest} {self.painted.key}".encode()).hexdigest()
 
     def step_key(self, step: int) -> str:
         """Name of all that the candidates of a step (from 0) depend on, the choice among them not.
@@ -229,6 +246,8 @@ class PlanePrompts:
                 f"the mask prompt has shape {self.mask.shape}, the plane {tuple(shape)}; they must "
                 "be equal"
             )
+        if self.painted is not None:
+            self.painted.check_fits(shape)
 
 
 def _listed(values: Any, name: str) -> list[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samari.engine.answers import AnswerTable
 from samari.engine.pending import Request
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from samari.engine.painting import Painting
     from samari.engine.pending import PendingObject, PendingPart
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
@@ -50,6 +52,7 @@ class Questions:
         self._lock = Lock()
         self._generation = 0
         self._answers = AnswerTable()
+        self._last_painted: tuple[Any, Any, Prediction | None] = (None, None, None)
 
     @property
     def segmenter(self) -> Segmenter:
@@ -70,8 +73,8 @@ class Questions:
         self._answers.clear()
 
     def request(self, part: PendingPart) -> Request:
-        """Return the question that a part asks the present model."""
-        return Request(part.plane, part.prompts, self._generation)
+        """Return the question that a part asks the present model; what was painted is no part."""
+        return Request(part.plane, part.prompts.asked, self._generation)
 
     def open(self, pending: Sequence[PendingObject]) -> list[Request]:
         """Return the requests without an answer, those of the newest prompts first."""
@@ -97,8 +100,10 @@ class Questions:
         self._answers.keep(self.request(part) for obj in pending for part in obj.parts)
 
     def find(self, part: PendingPart) -> Prediction | None:
-        """Return the answer to a part if it is there."""
-        return self._answers.get(self.request(part))
+        """Return the answer to a part if it is there, with what was painted on it."""
+        answer = self._answers.get(self.request(part))
+        painted = part.prompts.painted
+        return answer if answer is None or painted is None else self._painted(answer, painted)
 
     def compute(self, part: PendingPart, pending: Sequence[PendingObject]) -> Prediction:
         """Return the answer to a part of a pending object, asking the model if need be."""
@@ -113,4 +118,16 @@ class Questions:
                     found = end.value
                     break
             self.take(request, found, pending)
+            found = self.find(part) or found
         return found
+
+    def _painted(self, answer: Prediction, painting: Painting) -> Prediction:
+        """Return an answer whose chosen mask is painted on; the same object if asked again."""
+        known, key, made = self._last_painted
+        if known is answer.masks and key == (painting, answer.chosen) and made is not None:
+            return made
+        masks = answer.masks.copy()
+        masks[answer.chosen] = painting.over(answer.mask)
+        made = replace(answer, masks=masks, boxes=None)
+        self._last_painted = answer.masks, (painting, answer.chosen), made
+        return made

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from samari.engine import commit
 from samari.engine.automatic import Automatic
 from samari.engine.events import SessionEvent
+from samari.engine.painting import Painting
 from samari.engine.pending import PendingObject, PendingPart, check_pending, mask_prompts, prompted
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.questions import Questions
@@ -18,6 +21,8 @@ from samari.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from samari.engine.history import Action
     from samari.engine.pending import Request
@@ -221,6 +226,37 @@ class Session(Automatic):
         part = PendingPart(newest.newest.plane, newest.newest.prompts.with_choice(candidate))
         with self._change("choose") as change:
             change.pending = (*self.pending[:-1], newest.with_part(part))
+
+    def paint(self, mask: NDArray[np.bool_], plane: PlaneIndex | None = None) -> None:
+        """Say what the mask of a pending object is: what a brush made of the model's.
+
+        It is kept as a difference from what was shown, and stays when prompts or model change.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (H, W)
+        plane : PlaneIndex, optional
+            On which plane; of the newest object that is prompted there. By default that of the
+            prompts given last.
+
+        Raises
+        ------
+        InputError
+            If nothing is pending there, or the mask does not have the plane's shape.
+        """
+        found = [
+            (i, obj, part)
+            for i, obj in enumerate(self.pending)
+            if (part := obj.newest if plane is None else obj.part_on(plane)) is not None
+        ]
+        if not found:
+            raise InputError("there is no mask to paint on; add a point or a box first")
+        i, obj, part = found[-1]
+        shown = self._questions.compute(part, self.pending).mask
+        painted = Painting.between(shown, np.asarray(mask, bool), part.prompts.painted)
+        new = obj.with_part(PendingPart(part.plane, part.prompts.with_painting(painted)))
+        with self._change("paint") as change:
+            change.pending = (*self.pending[:i], new, *self.pending[i + 1 :])
 
     # Objects
 
