@@ -1,7 +1,7 @@
 # make demo   napari with a real image: objects prompted, accepted and saved as a label TIFF
 # make test   everything that must hold before a change goes in: lint, types, manifest, tests
 # make test-tf   TFSamModel and tensors of JAX, in an environment of its own that has both
-# make soak   the same tests at full length, with their figures
+# make soak   the same tests at full length, with their figures; DATA=FOLDER names labelled images
 # Each prepares the machine by itself (scripts/bootstrap.sh).
 
 VENV ?= .venv
@@ -33,7 +33,7 @@ test-tf:
 	PYTHONPATH=src $(VENV_TF)/bin/python -m pytest -c tests/tf/pytest.ini tests/tf
 
 soak: setup
-	SAMARI_SOAK=1 $(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+	SAMARI_SOAK=1 $(SCREEN) $(PYTHON_IN_VENV) -m pytest $(if $(DATA),--data $(DATA)) $(PYTEST_ARGS)
 
 # The pictures of the documentation, taken from the running program.
 pictures: setup

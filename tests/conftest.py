@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _FIGURES = pytest.StashKey[list[str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let ``make soak DATA=FOLDER`` name a folder of labelled images."""
+    parser.addoption("--data", metavar="FOLDER", help="labelled images, see samari.train.data")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compute on one thread: tiny networks gain nothing from more, a busy machine loses much."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
