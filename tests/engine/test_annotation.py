@@ -120,6 +120,7 @@ def test_a_brush_stroke_is_a_step_of_the_one_history(discs):
     session.record_edit(lambda: put(before), lambda: put(painted), slices=(slice(2, 21),))
     assert [(event.kind, event.slices) for event in events] == [
         ("labels", (slice(2, 21), slice(0, 60))),
+        ("objects", None),
         ("history", None),
     ]
     session.add_point((30, 50))

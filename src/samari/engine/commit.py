@@ -41,6 +41,8 @@ def accept(
     planes: ImagePlanes,
     predictions: Sequence[Sequence[Prediction]],
     origin: Origin,
+    *,
+    overwrite: bool = False,
 ) -> list[int]:
     """Write all pending objects, each with its own id, and record where they came from.
 
@@ -54,6 +56,9 @@ def accept(
     predictions : sequence of sequence of Prediction
         For every pending object, for every part of it.
     origin : Origin
+    overwrite : bool
+        Whether pixels of other objects are taken, those of the same call excepted. Objects that
+        lose all their pixels are forgotten with the same step.
 
     Returns
     -------
@@ -65,7 +70,8 @@ def accept(
     LabelsError
         If a mask is empty or wholly covered by other objects, or an id does not fit.
     """
-    labels = []
+    labels: list[int] = []
+    taken: set[int] = set()
     for obj, answers in zip(change.state.pending, predictions, strict=True):
         label = obj.replaces if obj.replaces is not None else change.state.store.next_label()
         if obj.replaces is not None:
@@ -77,10 +83,17 @@ def accept(
             for mask in [answer.mask]
             for y0, x0, y1, x1 in [answer.bbox(answer.chosen) or (0, 0, 0, 0)]
         ]
-        if not sum(change.write(where, mask, label).count for where, mask in masks):
+        keep = labels if overwrite else None
+        edits = [change.write(where, mask, label, keep=keep) for where, mask in masks]
+        if not sum(edit.count for edit in edits):
             raise LabelsError(_why_nothing_was_written(change, planes, obj, masks))
         change.records[label] = _record(change, obj, label, answers, origin)
         labels.append(label)
+        if overwrite:
+            taken.update(*(edit.labels for edit in edits))
+    for label in taken.difference(labels):
+        if label in change.state.objects and change.state.store.extent(label) is None:
+            change.records[label] = None
     change.pending = ()
     return labels
 

@@ -26,16 +26,19 @@ class SessionEvent:
     ----------
     kind : str
         "pending": the prompted objects. "answer": a prediction came. "labels": pixels. "objects":
-        the table. "history": what can be undone; the last event of every step.
+        records or sizes of objects. "history": what can be undone; the last event of every step.
     slices : tuple of slice or None
         Of "labels": which part changed, one slice for every label axis; None for anywhere.
     replaced : bool
         Of "labels": the array is another one, because ids outgrew the dtype of the old one.
+    labels : frozenset of int or None
+        Of "objects": those whose record or pixels changed; None for anything.
     """
 
     kind: Kind
     slices: tuple[slice, ...] | None = None
     replaced: bool = False
+    labels: frozenset[int] | None = None
 
 
 Callback = Callable[[SessionEvent], object]
@@ -82,11 +85,20 @@ def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
             events.append(SessionEvent("pending"))
             continue
         events += [SessionEvent("labels", box, replaced) for box in _boxes(member)]
-        if member.records:
-            events.append(SessionEvent("objects"))
+        if member.records or member.edits:
+            events.append(SessionEvent("objects", labels=_labels(member)))
         if member.pending[0] != member.pending[1]:
             events.append(SessionEvent("pending"))
     return events
+
+
+def _labels(change: Change) -> frozenset[int] | None:
+    """Return which objects a change touched; None where that is not known."""
+    edited = [edit.labels for edit in change.edits]
+    known = [labels for labels in edited if labels is not None]
+    if len(known) < len(edited):
+        return None
+    return frozenset(label for label, *_ in change.records).union(*known)
 
 
 def _boxes(change: Change) -> list[tuple[slice, ...] | None]:

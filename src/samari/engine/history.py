@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
 
 class Action(Protocol):
@@ -30,11 +32,17 @@ class Opaque:
         Called without arguments by `undo` and `redo`.
     bbox : tuple of slice or None
         Which part of the labels it touched, one slice an axis; None if that is not known.
+    labels : frozenset of int or None
+        Which objects gained or lost pixels; None if that is not known.
+    change : tuple of (box, before, after) or None
+        What it did to the labels in this box: the pixels before (None if nobody knows) and after.
     """
 
     take_back: Callable[[], object]
     do_again: Callable[[], object]
     bbox: tuple[slice, ...] | None = None
+    labels: frozenset[int] | None = None
+    change: tuple[tuple[slice, ...], NDArray[Any] | None, NDArray[Any]] | None = None
 
     def undo(self) -> None:
         """Let the owner take the action back."""
@@ -60,6 +68,24 @@ class Group:
         """Redo all of them, the first one first."""
         for action in self.actions:
             action.redo()
+
+
+def single(action: Action) -> tuple[Action, ...]:
+    """Return the actions that an action consists of, the first one first."""
+    if not isinstance(action, Group):
+        return (action,)
+    return tuple(one for member in action.actions for one in single(member))
+
+
+@dataclass(frozen=True, eq=False)
+class Growing(Group):
+    """A step that is made in parts, while the user may do other things: a long automatic job.
+
+    It lies in the history where its first part was pushed. Its later parts change labels that the
+    steps above it do not touch, so the order in which those and these are undone does not matter.
+    """
+
+    actions: list[Action] = field(default_factory=list)  # type: ignore[assignment]
 
 
 class History:
@@ -88,6 +114,25 @@ class History:
         self._done.append(action)
         self._undone.clear()
         self._changed()
+
+    def grow(self, step: Growing, action: Action) -> bool:
+        """Add a part that was just done to a step; push the step with its first part.
+
+        Returns
+        -------
+        bool
+            False if the step was undone since its last part. Then nothing was added: the one who
+            makes the parts undoes this one and stops.
+        """
+        if not step.actions:
+            step.actions.append(action)
+            self.push(step)
+            return True
+        if not any(done is step for done in self._done):
+            return False
+        step.actions.append(action)
+        self._changed()
+        return True
 
     @contextmanager
     def group(self) -> Iterator[None]:
@@ -136,6 +181,11 @@ class History:
         self._done.append(self._undone.pop())
         self._changed()
         return action
+
+    @property
+    def done(self) -> tuple[Action, ...]:
+        """What can be undone, the oldest first."""
+        return tuple(self._done)
 
     def __len__(self) -> int:
         """Return the number of actions that can be undone."""

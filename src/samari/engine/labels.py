@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.census import Census, Count
 from samari.engine.label_arrays import as_box, is_in_memory, padded, refuse_unwritable, span, wider
 from samari.errors import InputError, LabelsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from samari.engine.label_arrays import Box, Index
 
 _SCAN_BYTES = 1 << 26
+#: Pixels that are counted at a time: a few milliseconds in a thread that shares the interpreter.
+_COUNT_PIXELS = 1 << 19
+#: Arrays of up to so many pixels are searched in a few milliseconds.
+_SMALL_PIXELS = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,12 @@ class LabelEdit:
     former: int | NDArray[Any]
 
     @property
+    def labels(self) -> frozenset[int]:
+        """The labels that gained or lost pixels."""
+        former = np.unique(self.former).tolist() if self.count else []
+        return frozenset((self.label, *former)) - {0}
+
+    @property
     def bbox(self) -> Box:
         """The changed region as one slice for every axis of the label array."""
         return as_box(self.slices, self.store.array.shape)
@@ -75,10 +86,12 @@ class LabelEdit:
         block = self.store.read(self.slices)
         present = block[changed]
         if forward:
-            block[changed] = np.where(present == self.former, self.label, present)
+            new = np.where(present == self.former, self.label, present)
         else:
-            block[changed] = np.where(present == self.label, self.former, present)
+            new = np.where(present == self.label, self.former, present)
+        block[changed] = new
         self.store.array[self.slices] = block
+        self.store.census.moved(present, new, len(new), self.bbox)
 
 
 class LabelStore:
@@ -95,6 +108,13 @@ class LabelStore:
         place. A numpy array in memory is replaced by a wider copy when an id outgrows its dtype;
         read `array` again after a write.
 
+    Attributes
+    ----------
+    highest : int
+        The highest id that is in use.
+    census : Census
+        Pixels and boxes of the labels; where there were some at the beginning, after a count.
+
     Raises
     ------
     LabelsError
@@ -105,6 +125,7 @@ class LabelStore:
         refuse_unwritable(array)
         self.array = array
         self.highest = self.scan_highest()
+        self.census = Census(complete=self.highest == 0, highest=self.highest)
 
     def next_label(self) -> int:
         """Return the first id above every id that is, or was, in use; the first is 1."""
@@ -115,7 +136,12 @@ class LabelStore:
         return np.array(self.array[tuple(slices)])
 
     def write(
-        self, slices: Index, mask: NDArray[np.bool_], label: int, replace: Sequence[int] = ()
+        self,
+        slices: Index,
+        mask: NDArray[np.bool_],
+        label: int,
+        replace: Sequence[int] = (),
+        keep: Sequence[int] | None = None,
     ) -> LabelEdit:
         """Give the free pixels of a mask a label.
 
@@ -129,6 +155,9 @@ class LabelStore:
             1 or more; or 0, which erases pixels of the labels in `replace`.
         replace : sequence of int
             Labels whose pixels count as free, besides the background.
+        keep : sequence of int, optional
+            If given, all pixels count as free but those of these labels: the user said that
+            what is there may be overwritten.
 
         Returns
         -------
@@ -162,12 +191,16 @@ class LabelStore:
         where, within = tight
         self._make_room(label)
         block = self.read(where)
-        free = (block == 0) | np.isin(block, list(replace)) if replace else block == 0
+        if keep is not None:
+            free = ~np.isin(block, list(keep))
+        else:
+            free = (block == 0) | np.isin(block, list(replace)) if replace else block == 0
         changed = mask[within] & free & (block != label)
         former = block[changed]
         if former.size:
             block[changed] = label
             self.array[where] = block
+            self.census.moved(former, label, former.size, as_box(where, self.array.shape))
         self.highest = max(self.highest, label)
         uniform = bool(former.size) and bool((former == former[0]).all())
         return LabelEdit(
@@ -192,10 +225,13 @@ class LabelStore:
     def relabel(self, old: int, new: int, slices: Index = ()) -> list[LabelEdit]:
         """Turn every pixel of one label into another, or into background with ``new=0``.
 
-        Without `slices` the whole array is read, slab by slab; one edit a slab comes back.
+        Without `slices`, wherever it is, slab by slab; one edit a slab comes back.
         """
-        whole = as_box(slices, self.array.shape)
-        start = tuple(padded(slices, len(whole)))
+        where = slices or self._place_of(old)
+        if where is None:
+            return []
+        whole = as_box(where, self.array.shape)
+        start = tuple(padded(where, len(whole)))
         edits = []
         for part in self._slabs(start, whole):
             found = np.asarray(self.array[part]) == old
@@ -207,7 +243,10 @@ class LabelStore:
         """Return the smallest box around all pixels of a label; None if it has none."""
         low: list[int] | None = None
         high: list[int] = []
-        whole = as_box((), self.array.shape)
+        where = self._place_of(label)
+        if where is None:
+            return None
+        whole = as_box(where, self.array.shape)
         for part in self._slabs(whole, whole):
             found = np.asarray(self.array[part]) == label
             if not found.any():
@@ -228,6 +267,48 @@ class LabelStore:
         start = tuple(padded(slices, len(whole)))
         parts = (np.asarray(self.array[part]) for part in self._slabs(start, whole))
         return max((0, *(int(part.max()) for part in parts if part.size)))
+
+    def count_steps(self) -> Generator[tuple[int, int], None, Count]:
+        """Count all labels; another thread may run it while this one writes.
+
+        Call ``census.begin()`` before it is started, and `take_count` with what it returns.
+
+        Yields
+        ------
+        (done, total) : tuple of int
+            Slabs of the array.
+        """
+        array, count = self.array, Count()
+        plane = max(1, int(np.prod(array.shape[1:], dtype=np.int64)))
+        step = max(1, _COUNT_PIXELS // plane)
+        chunks = getattr(array, "chunks", None)
+        if chunks:
+            step = -(-step // int(chunks[0])) * int(chunks[0])
+        starts = range(0, array.shape[0], step)
+        for done, start in enumerate(starts):
+            yield done, len(starts)
+            count.add_slab(np.asarray(array[start : start + step]), start)
+        return count
+
+    def take_count(self, count: Count) -> bool:
+        """Take what `count_steps` returned; False if it must be done again."""
+        touched = self.census.finish(count)
+        for label in touched or ():
+            box = self.census.box(label)
+            if box is not None:
+                pixels = int((np.asarray(self.array[box]) == label).sum())
+                self.census.set(label, pixels, box)
+        return touched is not None
+
+    def _place_of(self, label: int) -> Index | None:
+        """Return where to look for a label: its box if it is known, None for nowhere.
+
+        A small array is read as a whole: then nothing that a script did besides is overlooked.
+        """
+        small = np.prod(self.array.shape, dtype=np.int64) <= _SMALL_PIXELS
+        if small or self.census.pixels(label) is None:
+            return ()
+        return self.census.box(label)
 
     def _slabs(self, where: Index, box: Box) -> Iterator[tuple[int | slice, ...]]:
         """Cut a part along its first axis into slabs of about 64 MB, in whole chunks."""

@@ -55,6 +55,9 @@ class Session(Automatic):
         A loaded model, instead of `model`.
     name : str, optional
         Name of the image, saved with the labels.
+    overwrite : bool
+        Whether an accepted mask also takes pixels of other objects; by default, and unless the
+        attribute `overwrite` is set, they keep all of theirs.
 
     Raises
     ------
@@ -85,9 +88,11 @@ class Session(Automatic):
         segmenter: Segmenter | None = None,
         translate: Sequence[float] | None = None,
         name: str | None = None,
+        overwrite: bool = False,
     ) -> None:
         planes = ImagePlanes(image, axes, rgb=rgb, channel=channel, contrast_limits=contrast_limits)
         super().__init__(planes, labels, scale=scale, units=units, translate=translate, name=name)
+        self.overwrite = overwrite
         self._view = planes.canonical_view("YX")
         self._questions = Questions(planes, model, segmenter)
 
@@ -263,7 +268,8 @@ class Session(Automatic):
     def accept(self) -> list[int]:
         """Write the pending objects into the labels, one id each; compute what is not there yet.
 
-        Only background becomes an object. One undo takes all of them back.
+        Only background becomes an object, unless `overwrite` is set. One undo takes all of them
+        back.
 
         Returns
         -------
@@ -289,7 +295,7 @@ class Session(Automatic):
             channel=self.planes.channel,
         )
         with self._change("accept") as change:
-            return commit.accept(change, self.planes, predictions, origin)
+            return commit.accept(change, self.planes, predictions, origin, overwrite=self.overwrite)
 
     def discard(self) -> None:
         """Drop the pending objects; undo brings them back. Reopened objects are as before."""

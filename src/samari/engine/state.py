@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samari.engine.objects import ObjectTable
 
@@ -64,7 +64,10 @@ class SessionState:
         No object accepted later gets the id that was painted.
         """
         before = self.store.highest
-        painted = self.store.scan_highest(slices or ()) if label is None else int(label)
+        if edit.change is not None and edit.change[1] is not None:
+            painted = int(edit.change[2].max(initial=0))
+        else:
+            painted = self.store.scan_highest(slices or ()) if label is None else int(label)
         self.store.highest = max(before, painted)
         return Change(
             state=self,
@@ -92,6 +95,8 @@ class Change:
         object back.
     edits : tuple of LabelEdit or Opaque
         In the order in which they were made.
+    details : dict
+        What else a replay needs to know, as JSON values.
     """
 
     state: SessionState
@@ -100,6 +105,7 @@ class Change:
     records: tuple[tuple[int, SegmentedObject | None, SegmentedObject | None], ...] = ()
     highest: tuple[int, int] = (0, 0)
     edits: tuple[LabelEdit | Opaque, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
 
     def undo(self) -> None:
         """Bring back the state before."""
@@ -130,6 +136,8 @@ class Transaction:
         Assign to change.
     records : dict of int to SegmentedObject or None
         Rows of the object table to set, or to remove.
+    details : dict
+        What a replay needs to know besides the pending objects, as JSON values.
     change : Change or None
         Set when finished; None if nothing was changed.
     """
@@ -139,6 +147,7 @@ class Transaction:
     pending: Pending = field(init=False)
     records: dict[int, SegmentedObject | None] = field(default_factory=dict)
     edits: list[LabelEdit | Opaque] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
     change: Change | None = None
 
     def __post_init__(self) -> None:
@@ -148,10 +157,15 @@ class Transaction:
         self._array_before = self.state.store.array
 
     def write(
-        self, slices: Index, mask: NDArray[np.bool_], label: int, replace: Sequence[int] = ()
+        self,
+        slices: Index,
+        mask: NDArray[np.bool_],
+        label: int,
+        replace: Sequence[int] = (),
+        keep: Sequence[int] | None = None,
     ) -> LabelEdit:
         """Write into the labels; see `LabelStore.write`."""
-        edit = self.state.store.write(slices, mask, label, replace)
+        edit = self.state.store.write(slices, mask, label, replace, keep)
         if edit.count:
             self.edits.append(edit)
         return edit
@@ -182,6 +196,7 @@ class Transaction:
             records=tuple(row for row in records if row[1] != row[2]),
             highest=(self.highest_before, state.store.highest),
             edits=tuple(self.edits),
+            details=self.details,
         )
         if not change.edits and not change.records and state.pending == self.pending:
             return
