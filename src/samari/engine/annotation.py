@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from samari.engine import commit
+from samari.engine.checks import whole_number
 from samari.engine.events import Callback, Listeners, SessionEvent, events_of
 from samari.engine.export import save_labels
-from samari.engine.history import History, Opaque
-from samari.engine.label_arrays import as_box
+from samari.engine.history import Action, History, Opaque
+from samari.engine.label_arrays import as_box, brushed_box
 from samari.engine.labels import LabelStore
 from samari.engine.state import SessionState
 from samari.engine.units import axis_numbers, axis_units, voxel_size
 from samari.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from samari.engine.history import Action
-    from samari.engine.label_arrays import Index
+    from samari.engine.label_arrays import Box, Index
     from samari.engine.objects import ObjectTable
     from samari.engine.pending import PendingObject
     from samari.engine.planes import ImagePlanes
     from samari.engine.state import Transaction
 
 Moved = TypeVar("Moved")
+
+#: Called with "do", "undo" or "redo" and the action, before the listeners are told.
+Recorder = Callable[[str, Action], None]
+
+#: Labels of at most so many bytes are copied for a hand edit whose pixels nobody tells.
+_COPIED = 1 << 28
 
 
 class Annotation:
@@ -80,6 +88,7 @@ class Annotation:
         self.name = name
         self._state = SessionState(store)
         self._listeners = Listeners()
+        self._recorders: list[Recorder] = []
         self._stepping = False
         self.history = History(self._on_history)
 
@@ -106,7 +115,9 @@ class Annotation:
         InputError
             If there is no such object.
         """
+        label = whole_number(label, "a label")
         with self._change("delete") as change:
+            change.details["label"] = label
             commit.delete(change, label)
 
     def merge(self, a: int, b: int) -> None:
@@ -117,16 +128,43 @@ class Annotation:
         InputError
             If one of them does not exist or is being edited.
         """
+        a, b = whole_number(a, "a label"), whole_number(b, "a label")
         with self._change("merge") as change:
+            change.details.update(kept=a, gone=b)
             commit.merge(change, a, b)
+
+    def brush(self, mask: Any, label: int, corner: Sequence[int] | None = None) -> None:
+        """Paint pixels of the labels by hand, as napari's brush does: over whatever is there.
+
+        Parameters
+        ----------
+        mask : array of bool
+            One axis for every label axis.
+        label : int
+            What is painted; 0 erases.
+        corner : sequence of int, optional
+            Where the first element of `mask` lies in the labels; at the first pixel by default.
+
+        Raises
+        ------
+        InputError
+            If the mask does not fit the labels, or the label is negative.
+        LabelsError
+            If `label` does not fit the labels.
+        """
+        box, painted = brushed_box(mask, corner, self.planes.label_shape)
+        label = whole_number(label, "a label")
+        with self._change("edit") as change:
+            block = self._state.store.read(box)
+            change.write(box, painted, label, replace=np.unique(block[painted]).tolist())
 
     def undo(self) -> bool:
         """Take back the last step; False if there is none."""
-        return self._step(self.history.undo)
+        return self._step("undo", self.history.undo)
 
     def redo(self) -> bool:
         """Do again what was undone last; False if there is nothing."""
-        return self._step(self.history.redo)
+        return self._step("redo", self.history.redo)
 
     def record_edit(
         self,
@@ -135,6 +173,7 @@ class Annotation:
         *,
         slices: Index | None = None,
         label: int | None = None,
+        change: tuple[Index, Any, Any] | None = None,
     ) -> None:
         """Make a change of the labels that somebody else did a step of this history.
 
@@ -147,10 +186,16 @@ class Annotation:
         label : int, optional
             Highest id that was painted, so that no new object gets it. Looked up in `slices`, or in
             all labels, if it is not given.
+        change : tuple of (slices, before, after), optional
+            What was done, for the journal: the pixels of a part of the labels before and after,
+            arrays that nobody writes into. Without it, the part `slices`, or all labels, are
+            copied.
         """
         box = None if slices is None else as_box(slices, self.planes.label_shape)
-        step = self._state.hand_edit(Opaque(undo, redo, box), slices, label)
+        known = self._known_change(box, change)
+        step = self._state.hand_edit(Opaque(undo, redo, box, change=known), slices, label)
         self._move(lambda: self.history.push(step))
+        self._record("do", step)
         self._tell(step, self.labels)
 
     def save(self, path: str | Path) -> None:
@@ -182,13 +227,15 @@ class Annotation:
         step = change.change
         if step is not None:
             self._move(lambda: self.history.push(step))
+            self._record("do", step)
             self._tell(step, array)
 
-    def _step(self, move: Callable[[], Action | None]) -> bool:
+    def _step(self, name: str, move: Callable[[], Action | None]) -> bool:
         array = self.labels
         action = self._move(move)
         if action is None:
             return False
+        self._record(name, action)
         self._tell(action, array)
         return True
 
@@ -199,6 +246,24 @@ class Annotation:
             return move()
         finally:
             self._stepping = False
+
+    def _record(self, name: str, action: Action) -> None:
+        for recorder in tuple(self._recorders):
+            recorder(name, action)
+
+    def _known_change(
+        self, box: Box | None, change: tuple[Index, Any, Any] | None
+    ) -> tuple[Box, Any, Any] | None:
+        """Return what a hand edit did to which box of the labels, as well as it can be known."""
+        shape = self.planes.label_shape
+        if change is not None:
+            slices, before, after = change
+            return as_box(slices, shape), before, np.asarray(after)
+        where = as_box((), shape) if box is None else box
+        size = math.prod(axis.stop - axis.start for axis in where)
+        if size * np.dtype(self.labels.dtype).itemsize > _COPIED:
+            return None
+        return where, None, self._state.store.read(where)
 
     def _on_history(self) -> None:
         """Tell of a step that somebody else pushed."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.checks import whole_number
 from samari.errors import InputError, LabelsError
 
 if TYPE_CHECKING:
@@ -110,3 +111,30 @@ def span(mask: NDArray[np.bool_], axis: int) -> tuple[int, int]:
     others = tuple(k for k in range(mask.ndim) if k != axis)
     hits = np.flatnonzero(mask.any(axis=others))
     return (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0)
+
+
+def brushed_box(
+    mask: Any, corner: Sequence[int] | None, shape: Sequence[int]
+) -> tuple[Box, NDArray[np.bool_]]:
+    """Return where a mask lies whose first element is at `corner` of the labels, and the mask.
+
+    Raises
+    ------
+    InputError
+        If it has another number of axes than the labels, or reaches beyond them.
+    """
+    painted = np.asarray(mask)
+    start = (0,) * len(shape) if corner is None else tuple(corner)
+    if painted.dtype != bool or painted.ndim != len(shape) or len(start) != len(shape):
+        raise InputError(
+            f"a mask of shape {painted.shape} and dtype {painted.dtype} at corner {start} does not "
+            f"fit labels of shape {tuple(shape)}; it must be boolean, with as many axes"
+        )
+    first = [whole_number(value, "a corner's index") for value in start]
+    ends = [a + n for a, n in zip(first, painted.shape, strict=True)]
+    if min(first) < 0 or any(end > size for end, size in zip(ends, shape, strict=True)):
+        raise InputError(
+            f"a mask of shape {painted.shape} at corner {tuple(first)} reaches beyond labels of "
+            f"shape {tuple(shape)}"
+        )
+    return tuple(slice(a, b) for a, b in zip(first, ends, strict=True)), painted
