@@ -59,6 +59,13 @@ class LabelEdit:
         return frozenset((self.label, *former)) - {0}
 
     @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which pixels were changed, of the shape of ``array[slices]``."""
+        size = int(np.prod(self.shape, dtype=np.int64))
+        bits = np.unpackbits(np.frombuffer(self.changed, np.uint8), count=size)
+        return bits.view(bool).reshape(self.shape)
+
+    @property
     def bbox(self) -> Box:
         """The changed region as one slice for every axis of the label array."""
         return as_box(self.slices, self.store.array.shape)
@@ -80,9 +87,7 @@ class LabelEdit:
     def _apply(self, *, forward: bool) -> None:
         if not self.count:
             return
-        size = int(np.prod(self.shape, dtype=np.int64))
-        bits = np.unpackbits(np.frombuffer(self.changed, np.uint8), count=size)
-        changed = bits.view(bool).reshape(self.shape)
+        changed = self.mask
         block = self.store.read(self.slices)
         present = block[changed]
         if forward:
