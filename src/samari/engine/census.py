@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from samari.engine.history import Opaque
     from samari.engine.label_arrays import Box
 
 
@@ -167,3 +168,36 @@ def _union(a: Box, b: Box) -> Box:
     return tuple(
         slice(min(s.start, t.start), max(s.stop, t.stop)) for s, t in zip(a, b, strict=True)
     )
+
+
+def counted(edit: Opaque, census: Census) -> Opaque:
+    """Return somebody else's edit, already done, so that the census follows its undo and redo."""
+    before = None if edit.change is None else edit.change[1]
+    if edit.change is None or before is None:
+
+        def forward() -> None:
+            census.forget()
+
+        backward, labels = forward, None
+    else:
+        box, _, after = edit.change
+        changed = before != after
+        old, new, count = before[changed], after[changed], int(changed.sum())
+        labels = frozenset(np.unique(np.concatenate([old, new])).tolist()) - {0}
+
+        def forward() -> None:
+            census.moved(old, new, count, box)
+
+        def backward() -> None:
+            census.moved(new, old, count, box)
+
+    def undo() -> None:
+        edit.take_back()
+        backward()
+
+    def redo() -> None:
+        edit.do_again()
+        forward()
+
+    forward()
+    return replace(edit, take_back=undo, do_again=redo, labels=labels)
