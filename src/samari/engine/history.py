@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from samari.engine.state import Change
+
 
 class Action(Protocol):
     """Something that was done."""
@@ -85,7 +87,7 @@ class Growing(Group):
     steps above it do not touch, so the order in which those and these are undone does not matter.
     """
 
-    actions: list[Action] = field(default_factory=list)  # type: ignore[assignment]
+    actions: list[Change] = field(default_factory=list)  # type: ignore[assignment]
 
 
 class History:
@@ -115,24 +117,17 @@ class History:
         self._undone.clear()
         self._changed()
 
-    def grow(self, step: Growing, action: Action) -> bool:
-        """Add a part that was just done to a step; push the step with its first part.
-
-        Returns
-        -------
-        bool
-            False if the step was undone since its last part. Then nothing was added: the one who
-            makes the parts undoes this one and stops.
-        """
-        if not step.actions:
-            step.actions.append(action)
-            self.push(step)
-            return True
-        if not any(done is step for done in self._done):
-            return False
+    def grow(self, step: Growing, action: Change) -> None:
+        """Add a part that was just done to a step that `holds`; push the step with its first."""
         step.actions.append(action)
-        self._changed()
-        return True
+        if len(step.actions) == 1:
+            self.push(step)
+        else:
+            self._changed()
+
+    def holds(self, step: Growing) -> bool:
+        """Whether a step can be given another part: it is new, or was not undone since."""
+        return not step.actions or any(done is step for done in self._done)
 
     @contextmanager
     def group(self) -> Iterator[None]:
