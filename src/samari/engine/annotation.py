@@ -98,6 +98,11 @@ class Annotation:
         return self._state.store.array
 
     @property
+    def store(self) -> LabelStore:
+        """The writer of the labels, which knows how large each object is and where."""
+        return self._state.store
+
+    @property
     def objects(self) -> ObjectTable:
         """Accepted objects with their origin, by label."""
         return self._state.objects

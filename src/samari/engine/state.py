@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from samari.engine.census import counted
 from samari.engine.objects import ObjectTable
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class SessionState:
 
         No object accepted later gets the id that was painted.
         """
+        edit = counted(edit, self.store.census)
         before = self.store.highest
         if edit.change is not None and edit.change[1] is not None:
             painted = int(edit.change[2].max(initial=0))
