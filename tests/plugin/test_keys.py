@@ -7,7 +7,7 @@ from napari.layers import Labels, Points, Shapes
 from napari.utils.key_bindings import coerce_keybinding
 
 from samari.plugin.controller import Controller
-from samari.plugin.keys import KEYS, as_markdown, cheat_sheet, key_of, tooltip
+from samari.plugin.keys import EVERYWHERE, KEYS, as_markdown, cheat_sheet, key_of, tooltip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_every_key_calls_an_action_of_the_controller() -> None:
     for key in KEYS:
         assert callable(getattr(Controller, key.action)), key
-        assert key.where <= {"points", "shapes", "labels", "viewer"}
+        assert key.where <= EVERYWHERE
 
 
 def test_no_key_is_in_the_table_twice() -> None:
@@ -41,8 +41,12 @@ def test_an_action_without_a_key_is_an_error() -> None:
 
 def test_keys_are_bound_where_the_table_says(annotated: Annotated, noise: Noise) -> None:
     c = annotated(noise(30, 30))
+    c.points.add([15, 15])
+    assert c.wait()
+    c.brush()
     owners = {
-        "points": c.points, "shapes": c.shapes, "labels": c.labels_layer, "viewer": c.viewer
+        "points": c.points, "shapes": c.shapes, "labels": c.labels_layer, "viewer": c.viewer,
+        "mask": c.viewer.layers["cells mask"],
     }  # fmt: skip
     for place, owner in owners.items():
         bound = set(owner.keymap)
@@ -50,12 +54,15 @@ def test_keys_are_bound_where_the_table_says(annotated: Annotated, noise: Noise)
         assert bound == wanted, place
 
 
-def test_the_letters_are_free_on_every_layer_of_napari() -> None:
+@pytest.mark.parametrize(
+    ("place", "layer"), [("points", Points), ("shapes", Shapes), ("labels", Labels)]
+)
+def test_the_letters_are_free_on_every_layer_of_napari(place: str, layer: Any) -> None:
     """Trap 35: no shortcut of napari's layers is taken away, except T on points."""
-    letters = {key.combo for key in KEYS if len(key.combo) == 1} - {"T"}
-    for layer in (Points, Shapes, Labels):
-        taken = {str(key) for key in layer.class_keymap}
-        assert not letters & taken, layer
+    letters = {key.combo for key in KEYS if len(key.combo) == 1 and place in key.where} - {"T"}
+    assert letters
+    taken = {str(key) for key in layer.class_keymap}
+    assert not letters & taken
 
 
 def test_enter_and_escape_end_a_polygon_of_the_shapes_layer(

@@ -11,8 +11,12 @@ from samari.plugin.keys import KEYS, Key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Modes of a labels layer in which Enter or Escape belong to what is being drawn.
-_LABEL_DRAWING = {"polygon": ("Enter", "Escape"), "paint": ("Escape",), "erase": ("Escape",)}
+#: Modes of a labels layer in which Enter or Escape belong to what is being drawn; on the layer of
+#: the brush, Escape ends painting.
+_DRAWING = {
+    "labels": {"polygon": ("Enter", "Escape"), "paint": ("Escape",), "erase": ("Escape",)},
+    "mask": {"polygon": ("Enter", "Escape")},
+}
 
 
 class Binding:
@@ -61,7 +65,7 @@ class Bindings:
         self._owners: list[tuple[Any, Any, Any]] = []
 
     def bind(self, owner: Any, place: str) -> list[Key]:
-        """Bind the keys of a place ("points", "shapes", "labels" or "viewer") to its owner, once.
+        """Bind the keys of a place (see `Key.where`) to its owner, once.
 
         Returns
         -------
@@ -84,11 +88,20 @@ class Bindings:
         if place == "shapes":
             owner.events.data.connect(self._on_shapes)
             self._owners.append((owner, owner.events.data, self._on_shapes))
-        elif place == "labels":
-            owner.events.mode.connect(self._on_label_mode)
-            self._owners.append((owner, owner.events.mode, self._on_label_mode))
-            self._free_for(owner, str(owner.mode))
+        elif place in _DRAWING:
+            follow = self._on_label_mode if place == "labels" else self._on_mask_mode
+            owner.events.mode.connect(follow)
+            self._owners.append((owner, owner.events.mode, follow))
+            self._free_for(owner, str(owner.mode), place)
         return taken
+
+    def unbind(self, owner: Any) -> None:
+        """Take the keys and callbacks of one owner away."""
+        for known, emitter, callback in [row for row in self._owners if row[0] is owner]:
+            emitter.disconnect(callback)
+            self._owners.remove((known, emitter, callback))
+        for name in [name for name in self._bindings if name[0] == id(owner)]:
+            self._bindings.pop(name).unbind()
 
     def unbind_all(self) -> None:
         """Take all keys and callbacks away."""
@@ -112,15 +125,18 @@ class Bindings:
                 binding.bind()
 
     def _on_label_mode(self, event: Any) -> None:
-        self._free_for(event.source, str(event.mode))
+        self._free_for(event.source, str(event.mode), "labels")
 
-    def _free_for(self, layer: Any, mode: str) -> None:
+    def _on_mask_mode(self, event: Any) -> None:
+        self._free_for(event.source, str(event.mode), "mask")
+
+    def _free_for(self, layer: Any, mode: str, place: str) -> None:
         """Leave to a labels layer the keys with which it ends a drawing in this mode."""
         for combo in ("Enter", "Escape"):
             binding = self._bindings.get((id(layer), combo))
             if binding is None:
                 continue
-            if combo in _LABEL_DRAWING.get(mode.lower(), ()):
+            if combo in _DRAWING[place].get(mode.lower(), ()):
                 binding.unbind()
             else:
                 binding.bind()

@@ -6,28 +6,25 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from samari.errors import InputError, SamariError
+from samari.errors import SamariError
 from samari.plugin import notices
-from samari.plugin.bindings import Bindings
-from samari.plugin.controller_state import ControllerState
 from samari.plugin.jobs import Job
+from samari.plugin.object_actions import ObjectActions
 from samari.plugin.saving import snapshot_of
 from samari.plugin.viewer_watch import ViewerWatch
 from samari.plugin.viewers import unwrapped
 from samari.plugin.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
     from samari.engine.events import SessionEvent
-    from samari.engine.planes import PlaneIndex
 
 
-class Controller(ControllerState):
+class Controller(ObjectActions):
     """Interactive segmentation of one image layer.
 
     Parameters
@@ -72,7 +69,6 @@ class Controller(ControllerState):
     ) -> None:
         super().__init__(viewer, layer, model, labels, workshop)
         self._accepting = False
-        self._bindings = Bindings(self)
         self.session.connect(self._on_session)
         self._watch = ViewerWatch(
             self._viewer, self._on_view, self._encode_visible, self._on_removed, self._tell
@@ -87,6 +83,7 @@ class Controller(ControllerState):
 
     def set_tool(self, kind: str) -> None:
         """Make the "points" or the "shapes" layer ready to draw on."""
+        self._put_brush_away()
         layer = self._prompts.put_back(kind)
         self._bindings.bind(layer, kind)
         self._viewer.layers.selection.active = layer
@@ -131,7 +128,11 @@ class Controller(ControllerState):
         return self._accept_now()
 
     def discard(self) -> None:
-        """Drop the pending prompts."""
+        """Drop the pending prompts; while the brush is out, only what was painted."""
+        if self.brushing:
+            self._try(self._brush.cancel)
+            self._end_brush()
+            return
         self._prompts.drop_held()
         if self.session.pending:
             self._try(self.session.discard)
@@ -209,6 +210,8 @@ class Controller(ControllerState):
         self.image.events.data.disconnect(self._on_image_data)
         self.image.events.contrast_limits.disconnect(self._on_contrast)
         self._inference.close()
+        self._count.close()
+        self._brush.stop()
         self._bindings.unbind_all()
         self._prompts.close()
         self._labels.close()
@@ -235,6 +238,11 @@ class Controller(ControllerState):
     def _on_session(self, event: SessionEvent) -> None:
         """Show what changed in the Session."""
         self._labels.on_event(event)
+        self._count.on_event(event)
+        if event.kind == "objects":
+            self.objects_changed.emit(event.labels)
+        if self._brush.on_event(event):
+            self._end_brush()
         if event.kind == "pending":
             if not (self._prompts.reading or self._accepting):
                 self._prompts.write()
@@ -249,6 +257,8 @@ class Controller(ControllerState):
     def _on_view(self) -> None:
         """Follow the plane on screen."""
         self._plane = self._visible_plane()
+        if self.brushing and self._brush.plane != self._plane:
+            self._end_brush()
         if self._plane is not None:
             self.session.view = self._plane.view
             self._prompts.set_view(self._plane.view)
@@ -262,13 +272,6 @@ class Controller(ControllerState):
     def _on_contrast(self, event: Any = None) -> None:
         self.changed.emit()
 
-    def _visible_plane(self) -> PlaneIndex | None:
-        try:
-            view, point = self._source.visible_plane(self._viewer)
-            return self.session.planes.plane_at(point, view)
-        except InputError:
-            return None
-
     def _encode_visible(self) -> None:
         if self._plane is not None:
             self._inference.encode(self._plane)
@@ -281,6 +284,8 @@ class Controller(ControllerState):
             count = len(self.session.objects)
             if count:
                 self._say(f"{count} objects are hidden, not lost. Undo or accept shows them")
+        elif layer == self._brush.layer:
+            self._end_brush()
         elif self._prompts.replace_removed(layer):
             self._say("Prompts were removed with their layer. Choose a tool to go on")
 
@@ -310,6 +315,7 @@ class Controller(ControllerState):
             self._prompts.release()
         else:
             self._prompts.write()
+        self._last = labels[-1] if labels else self._last
         self._say(accepted(labels))
         return labels
 
@@ -318,14 +324,6 @@ class Controller(ControllerState):
 
     def _on_save_failed(self, job: Job, error: BaseException) -> None:
         self._on_error(error)
-
-    def _try(self, action: Callable[[], Any]) -> Any:
-        """Return what an action returns, or None and a notification if it could not be done."""
-        try:
-            return action()
-        except SamariError as error:
-            self._on_error(error)
-            return None
 
 
 def accepted(labels: list[int]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Where a key is bound: on our own layers, on the labels layer, and, while the dock is open, on
-#: the viewer, where every other binding goes first.
-EVERYWHERE = frozenset({"points", "shapes", "labels", "viewer"})
-LAYERS = frozenset({"points", "shapes", "labels"})
+#: Where a key is bound: on our own layers ("mask" is the brush's), on the labels layer, and, while
+#: the dock is open, on the viewer, where every other binding goes first.
+EVERYWHERE = frozenset({"points", "shapes", "mask", "labels", "viewer"})
+LAYERS = EVERYWHERE - {"viewer"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Key:
     text : str
         What it does, in a few words; the button's text or tooltip.
     where : frozenset of str
-        Out of "points", "shapes", "labels" and "viewer".
+        Out of `EVERYWHERE`.
     """
 
     action: str
@@ -50,6 +50,12 @@ KEYS: tuple[Key, ...] = (
     Key("discard", "Escape", "Esc", "Discard the pending prompts"),
     Key("undo", "Control-Z", "Ctrl+Z", "Undo", LAYERS),
     Key("redo", "Control-Shift-Z", "Ctrl+Shift+Z", "Redo", LAYERS),
+    # On the labels layer B is napari's: it keeps other labels from being painted over.
+    Key("brush", "B", "B", "Edit the pending mask with the brush", EVERYWHERE - {"labels"}),
+    Key("reopen", "K", "K", "Reopen the object under the cursor; Enter replaces it"),
+    Key("join", "J", "J", "Join the object under the cursor to the last one"),
+    Key("delete", "U", "U", "Delete the object under the cursor"),
+    Key("next_object", "N", "N", "Look at the next object, the lowest score first"),
     Key("show_keys", "H", "H", "Show this list of keys"),
 )
 
@@ -58,6 +64,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Click", "This belongs to the object"),
     ("Right-click, Ctrl+click", "This does not belong to the object"),
     ("Drag with the box tool", "Box around an object; a second box starts a second object"),
+    ("Click on a row of the table", "Look at this object"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from samari.plugin.layers import make_labels
+from samari.plugin.strokes import read_stroke
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,12 +95,20 @@ class LabelsSync:
         finally:
             self._travelling = False
 
-    def _on_paint(self, event: Any = None) -> None:
+    def _on_paint(self, event: Any) -> None:
         """Make a stroke of napari's brush, bucket or polygon a step of the one history."""
-        if not self._travelling:
-            self._session.record_edit(
-                self.undo_stroke, self.redo_stroke, label=int(self.layer.selected_label)
-            )
+        if self._travelling:
+            return
+        stroke = read_stroke(event.value, self.layer.data)
+        if stroke is None:
+            label = int(self.layer.selected_label)
+            self._session.record_edit(self.undo_stroke, self.redo_stroke, label=label)
+            return
+        stroke = stroke.without_axis(self._source.channel_axis)
+        change = stroke.box, stroke.before, stroke.after
+        self._session.record_edit(
+            self.undo_stroke, self.redo_stroke, slices=stroke.box, change=change
+        )
 
     def _on_data(self, event: Any = None) -> None:
         if self.layer.data is not self._array:

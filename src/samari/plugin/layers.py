@@ -112,6 +112,21 @@ def make_preview(source: ImageSource) -> Labels:
     return layer
 
 
+def make_mask(source: ImageSource) -> Labels:
+    """Return a layer, one pixel large, on which the pending mask can be painted."""
+    layer = Labels(
+        np.zeros((1,) * source.layer.ndim, dtype=np.uint8),
+        name=f"{source.layer.name} mask",
+        colormap=DirectLabelColormap(
+            color_dict={None: "transparent", 0: "transparent", 1: PREVIEW_COLORS[0]}
+        ),
+        opacity=0.5,
+        **source.transform(),
+    )
+    layer.selected_label = 1
+    return layer
+
+
 def line_width(source: ImageSource) -> float:
     """Return the width of box edges in data units: about two pixels of a typical window."""
     return max(0.5, _extent(source) / 400)

@@ -253,7 +253,7 @@ def _object(before: PendingObject, parts: dict[PlaneIndex, _Draft]) -> PendingOb
         prompts = draft.finished()
         old = before.part_on(plane)
         if old is not None:
-            prompts = _with_choices(prompts, old.prompts)
+            prompts = _with_choices(prompts, old.prompts).with_painting(old.prompts.painted)
         same = old is not None and old.prompts == prompts
         (unchanged if same else changed).append(PendingPart(plane, prompts))
     order = {plane: i for i, plane in enumerate(before.planes)}

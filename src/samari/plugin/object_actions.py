@@ -1,0 +1,232 @@
+"""What a user does to objects that are accepted: reopen, delete, join, look at, and paint."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Signal
+
+from samari.engine.places import centre_of
+from samari.errors import SamariError
+from samari.plugin.bindings import Bindings
+from samari.plugin.controller_state import ControllerState
+from samari.plugin.label_count import LabelCount
+from samari.plugin.mask_brush import MaskBrush
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+    from samari.plugin.workshop import Workshop
+
+_POINT_AT = "Point at an object with the mouse, or select its row in the table"
+
+
+class ObjectActions(ControllerState):
+    """The part of a controller that works on accepted objects.
+
+    Keys mean the object under the cursor; buttons name the label of a row of the objects table.
+
+    Attributes
+    ----------
+    objects_changed : Signal
+        Emitted with the labels (frozenset) whose record or size changed, None for anything.
+    looked_at : Signal
+        Emitted with the label of the object that was brought to the middle of the screen.
+    """
+
+    objects_changed = Signal(object)
+    looked_at = Signal(int)
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image | None,
+        model: str | Path,
+        labels: Labels | None,
+        workshop: Workshop | None,
+    ) -> None:
+        super().__init__(viewer, layer, model, labels, workshop)
+        # What J joins to: the object that was accepted, reopened or looked at last.
+        self._last = 0
+        self._looked: tuple[float, int] | None = None
+        self._bindings = Bindings(self)
+        self._brush = MaskBrush(self._viewer, self._source, self.session, self._bindings.unbind)
+        self._count = LabelCount(self.session, self._workshop.files, self._on_counted)
+
+    @property
+    def last_object(self) -> int:
+        """Label of the object that was accepted, reopened or looked at last; 0 for none."""
+        return self._last
+
+    @property
+    def brushing(self) -> bool:
+        """Whether the pending mask is being edited with the brush."""
+        return self._brush.layer is not None
+
+    def object_under_cursor(self) -> int:
+        """Return the label of the accepted object under the mouse, 0 if there is none."""
+        dims = self._viewer.dims
+        if dims.ndisplay != 2 or not self._labels.is_shown():
+            return 0
+        world = np.array(dims.point, dtype=float)
+        cursor = self._viewer.cursor.position
+        if len(cursor) != len(world):
+            return 0
+        # The slice may have changed since the mouse moved last.
+        for axis in dims.displayed:
+            world[axis] = cursor[axis]
+        position = self._source.to_session(self.labels_layer.world_to_data(world))
+        index = tuple(math.floor(value + 0.5) for value in position)
+        labels = self.session.labels
+        if not all(0 <= i < size for i, size in zip(index, labels.shape, strict=True)):
+            return 0
+        return int(labels[index])
+
+    def reopen(self, label: int = 0) -> None:
+        """Make an accepted object pending again: its prompts come back, Enter replaces it.
+
+        An object without prompts, from another tool or a brush, starts from its mask on the plane
+        on screen; so does one that has no prompts on this plane.
+        """
+        label = self._meant(label)
+        if not label or self._busy_accepting():
+            return
+        self._labels.put_back()
+        record = self.session.objects.get(label)
+        prompted = record is not None and record.reopens_from_prompts
+        here = prompted and any(part.plane == self._plane for part in record.parts)  # type: ignore[union-attr]
+        if self._try(lambda: self.session.reopen(label, None if here else self._plane) or True):
+            self._last = label
+            self.set_tool("points")
+            self._say(f"Object {label} is open: correct it, Enter replaces it")
+
+    def delete(self, label: int = 0) -> None:
+        """Make an accepted object background; undo brings it back."""
+        label = self._meant(label)
+        if not label or self._busy_accepting():
+            return
+        self._labels.put_back()
+        if self._try(lambda: self.session.delete(label) or True):
+            self._say(f"Object {label} deleted")
+
+    def join(self, label: int = 0, into: int = 0) -> None:
+        """Make an object a part of another one, by default of the last one."""
+        label = self._meant(label)
+        into = into or self._last
+        if not label or self._busy_accepting():
+            return
+        if not into or into == label:
+            self._say("Accept, reopen or look at an object first: the next one is joined to it")
+            return
+        self._labels.put_back()
+        if self._try(lambda: self.session.merge(into, label) or True):
+            self._last = into
+            self._say(f"Object {label} is now a part of object {into}")
+
+    def next_object(self) -> None:
+        """Look at the next object that deserves it: the lowest score first, then round again.
+
+        Objects without a score, from another tool or a brush, come after all others.
+        """
+        known = {*self.session.objects, *self.session.store.census}
+        keys = [(self._doubt(label), label) for label in known]
+        if not keys:
+            self._say("There are no objects to look at yet")
+            return
+        after = [key for key in keys if self._looked is not None and key > self._looked]
+        key = min(after or keys)
+        if self.look_at(key[1]):
+            self._looked = key
+
+    def look_at(self, label: int) -> bool:
+        """Bring an object to the middle of the screen; False if it has no pixel."""
+        middle = centre_of(self.session, label, self.session.view)
+        if middle is None:
+            self._say(f"Object {label} has no pixels")
+            return False
+        viewer, layer = self._viewer, self.labels_layer
+        world = layer.data_to_world(self._source.to_layer(middle))
+        offset = viewer.dims.ndim - layer.ndim
+        displayed = viewer.dims.displayed
+        across = [
+            axis
+            for axis in range(offset, viewer.dims.ndim)
+            if axis not in displayed and axis - offset != self._source.channel_axis
+        ]
+        if across:
+            viewer.dims.set_point(across, [float(world[axis - offset]) for axis in across])
+        if min(displayed) >= offset:
+            shown = [float(world[axis - offset]) for axis in displayed]
+            center = tuple(viewer.scene.camera.center)
+            viewer.scene.camera.center = (*center[: len(center) - len(shown)], *shown)
+        self._last = label
+        self._looked = self._doubt(label), label
+        self._say(self._described(label))
+        self.looked_at.emit(label)
+        return True
+
+    def brush(self) -> None:
+        """Edit the pending mask with napari's brush, or go back to clicks; both before Enter."""
+        if self.brushing:
+            self._end_brush()
+        elif self._busy_accepting():
+            return
+        elif self._brush.start(self._plane):
+            self._bindings.bind(self._brush.layer, "mask")
+            self._preview.layer.visible = False
+            self._say("Paint what belongs to the object; the eraser takes away. Enter accepts")
+        else:
+            self._say("There is no mask on this plane to paint on: click on an object first")
+
+    def set_tool(self, kind: str) -> None:
+        """Make a layer ready to draw on; the controller says how."""
+        raise NotImplementedError
+
+    def _end_brush(self) -> None:
+        """Let the brush's layer go; what was painted stays with the pending mask."""
+        self._put_brush_away()
+        self.set_tool("points")
+
+    def _put_brush_away(self) -> None:
+        if self.brushing:
+            self._brush.stop()
+        self._preview.layer.visible = True
+
+    def _meant(self, label: int) -> int:
+        """Return the label that a key or a button means; 0, and a note, if there is none."""
+        found = label or self.object_under_cursor()
+        if not found:
+            self._say(_POINT_AT)
+        return found
+
+    def _busy_accepting(self) -> bool:
+        """Whether an accept waits for its answer: objects cannot be changed under it."""
+        if self._prompts.sealed:
+            self._say("The mask that was accepted is on its way; then try again")
+        return self._prompts.sealed
+
+    def _doubt(self, label: int) -> float:
+        record = self.session.objects.get(label)
+        score = None if record is None else record.score
+        return math.inf if score is None else score
+
+    def _described(self, label: int) -> str:
+        doubt = self._doubt(label)
+        return f"Object {label}" + ("" if math.isinf(doubt) else f", score {doubt:.2f}")
+
+    def _on_counted(self) -> None:
+        self.objects_changed.emit(None)
+
+    def _try(self, action: Callable[[], Any]) -> Any:
+        """Return what an action returns, or None and a notification if it could not be done."""
+        try:
+            return action()
+        except SamariError as error:
+            self._on_error(error)
+            return None
