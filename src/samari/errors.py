@@ -11,6 +11,7 @@ __all__ = [
     "DownloadError",
     "ExportError",
     "InputError",
+    "JournalError",
     "LabelsError",
     "ModelError",
     "SamariError",
@@ -40,6 +41,10 @@ class DownloadError(ModelError):
 
 class LabelsError(SamariError):
     """A label array cannot take what should be written into it."""
+
+
+class JournalError(SamariError):
+    """A journal is damaged, of a newer version, in use, or not that of the image."""
 
 
 class ExportError(SamariError):

@@ -169,3 +169,41 @@ def test_a_walk_of_400_steps_is_undone_to_the_start_and_redone_to_the_end(discs)
     for _ in range(400):
         walker.step(("redo",))
     assert len(walker.done) == 400
+
+
+def test_any_walk_comes_back_from_its_journal_and_is_replayed_bit_for_bit(
+    tmp_path_factory, discs, soak
+):
+    """Traps 34 and 43: whatever was done, undone and redone."""
+
+    @settings(
+        max_examples=soak(25, 500),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(actions, min_size=10, max_size=80))
+    def walk(way):
+        path = tmp_path_factory.mktemp("walk") / "a.jsonl"
+        walker = Walker(discs)
+        for action in way:
+            walker.step(action)
+        session = walker.session
+        session.journal.write_to(path)
+        image = session.planes.image
+        back = Session.restore(path, image, segmenter=discs, resume=False)
+        again = Session.replay(path, image, segmenter=discs)
+        for one in (back, again):
+            np.testing.assert_array_equal(one.labels, session.labels)
+            assert one.labels.dtype == session.labels.dtype
+            assert dict(one.objects) == dict(session.objects)
+            assert one.store.highest == session.store.highest
+        assert again.missing == ()
+        while session.history.can_undo:
+            session.undo()
+        while back.history.can_undo:
+            back.undo()
+        np.testing.assert_array_equal(back.labels, session.labels)
+
+    walk()

@@ -76,17 +76,22 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
 
 
 def _export_error(shown: str, error: OSError) -> ExportError:
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    reason = reason_of(error)
     kept = " The file that is there is unchanged." if os.path.isfile(shown) else ""
     return ExportError(f"{shown} could not be saved: {reason}.{kept}")
 
 
-def _flush_folder(folder: Path) -> None:
-    """Flush the rename itself, where folders can be opened (not on Windows)."""
+def reason_of(error: OSError) -> str:
+    """Say why the operating system refused to write, and what to do."""
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a new or changed name in a folder, where folders can be opened (not on Windows)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine import commit
-from samari.engine.automatic import Automatic
 from samari.engine.events import SessionEvent
 from samari.engine.painting import Painting
 from samari.engine.pending import PendingObject, PendingPart, check_pending, mask_prompts, prompted
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.questions import Questions
+from samari.engine.recorded import Recorded
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from samari.engine.history import Action
+    from samari.engine.journal_file import JournalFile
     from samari.engine.pending import Request
     from samari.engine.predict import Segmenter
     from samari.engine.prediction import Prediction
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from samari.zoo import LoadedModel
 
 
-class Session(Automatic):
+class Session(Recorded):
     """Prompt, look, accept, undo: the annotation of one image, with or without a window.
 
     Coordinates are data coordinates in label axes (the image's axes without C), the centre of a
@@ -51,6 +52,9 @@ class Session(Automatic):
     labels : array of int, optional
         Labels to add to, of the shape of the label axes; written in place, see `LabelStore`.
         By default a new array.
+    journal : path-like, optional
+        A new file that every accepted object and every other change of the labels is in before the
+        call returns; see `restore`. By default there is none until `save`.
     segmenter : Segmenter, optional
         A loaded model, instead of `model`.
     name : str, optional
@@ -84,6 +88,7 @@ class Session(Automatic):
         scale: Sequence[float] | None = None,
         units: str | Sequence[str] | None = None,
         labels: Any = None,
+        journal: str | Path | JournalFile | None = None,
         *,
         segmenter: Segmenter | None = None,
         translate: Sequence[float] | None = None,
@@ -95,6 +100,8 @@ class Session(Automatic):
         self.overwrite = overwrite
         self._view = planes.canonical_view("YX")
         self._questions = Questions(planes, model, segmenter)
+        used = model if segmenter is None else getattr(segmenter, "model_name", None)
+        self._begin_journal(journal, contrast_limits, getattr(used, "name", used))
 
     @property
     def view(self) -> str:
@@ -295,6 +302,7 @@ class Session(Automatic):
             channel=self.planes.channel,
         )
         with self._change("accept") as change:
+            change.details["overwrite"] = self.overwrite
             return commit.accept(change, self.planes, predictions, origin, overwrite=self.overwrite)
 
     def discard(self) -> None:

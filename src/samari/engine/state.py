@@ -118,6 +118,10 @@ class Change:
         pending, highest = first.pending[1], first.highest[1]
         return replace(self, pending=(pending, pending), highest=(highest, highest))
 
+    def settle(self) -> None:
+        """Make everything but the pixels what it is after the step; they were written already."""
+        self._set(1)
+
     def undo(self) -> None:
         """Bring back the state before."""
         for edit in reversed(self.edits):

@@ -1,0 +1,257 @@
+"""The journal of a session: every step that touched labels or objects, in order.
+
+docs/design/journal.md tells what the lines say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from samari.engine.atomic import replacing
+from samari.engine.history import Group, Growing
+from samari.engine.journal_file import ENDING
+from samari.engine.journal_lines import Step, encode, lines_of, now, read_step, step_json
+from samari.engine.journal_opening import check_opening
+from samari.engine.state import Change
+from samari.errors import JournalError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from samari.engine.history import Action, History
+    from samari.engine.journal_file import JournalFile
+
+
+class Journal:
+    """Records the steps of one session, in memory and, if there is one, in a file.
+
+    Parameters
+    ----------
+    opening : callable
+        Returns the first line.
+    file : JournalFile, optional
+    """
+
+    def __init__(
+        self, opening: Callable[[], dict[str, Any]], file: JournalFile | None = None
+    ) -> None:
+        self.file = file
+        self._opening = opening
+        self._lines: list[Callable[[], bytes]] = [lambda: encode(opening())]
+        self._numbers: WeakKeyDictionary[Action, int] = WeakKeyDictionary()
+        self._steps: list[tuple[Change, Action]] = []
+        self._begun = False
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """The first line: how the session began."""
+        return self._opening()
+
+    @property
+    def count(self) -> int:
+        """How many steps were done, those included that were undone."""
+        return len(self._steps)
+
+    def steps(self, history: History) -> list[Change]:
+        """Return the steps that are done and not undone, in the order in which they were done."""
+        done = {one for action in history.done for one in members(action)}
+        return [change for change, action in self._steps if action in done]
+
+    def begin(self) -> None:
+        """Write the first line now, and not only with the first step."""
+        if self.file is not None and not self._begun:
+            self._begun = True
+            self.file.push(self._lines[0])
+
+    def go_on(self, log: JournalLog, steps: list[tuple[Change, Action]]) -> None:
+        """Continue a journal that was read.
+
+        Parameters
+        ----------
+        log : JournalLog
+        steps : list of (Change, Action)
+            Its steps, and what each is, or is a part of, in the history.
+        """
+        content, opening = log.content, log.opening
+        self._opening = lambda: opening
+        self._lines = [lambda: content]
+        self._steps = list(steps)
+        for number, (_, action) in enumerate(steps, 1):
+            self._numbers.setdefault(action, number)
+        self._begun = True
+
+    def attach(self, file: JournalFile) -> None:
+        """Record into a file from now on, which has the lines so far."""
+        self.file = file
+        self._begun = True
+
+    def record(self, name: str, action: Action) -> None:
+        """Take a step: "do", "undo" or "redo" an action, "grow" it by its newest part."""
+        parts = members(action)
+        for one in reversed(parts) if name == "undo" else parts:
+            if name in ("undo", "redo"):
+                if one in self._numbers:
+                    self._append(_Said({"line": name, "step": self._numbers[one], "time": now()}))
+                continue
+            change = one.actions[-1] if isinstance(one, Growing) else one
+            if is_recorded(change):
+                assert isinstance(change, Change)
+                self._steps.append((change, one))
+                first = self._numbers.setdefault(one, self.count)
+                grows = first if first < self.count else None
+                self._append(_Done(self.count, change, now(), grows))
+
+    def saved(self, path: str | os.PathLike[str]) -> None:
+        """Note that the labels were saved as they are now."""
+        line = {"line": "saved", "file": Path(path).name, "step": self.count, "time": now()}
+        self._append(_Said(line))
+
+    def write_to(self, path: str | os.PathLike[str]) -> None:
+        """Write all lines into another file, which is replaced if it is there.
+
+        Raises
+        ------
+        ExportError
+            If it cannot be written.
+        """
+        with replacing(path) as file:
+            for line in tuple(self._lines):
+                file.write(line())
+
+    def _append(self, line: Callable[[], bytes]) -> None:
+        self.begin()
+        self._lines.append(line)
+        if self.file is not None:
+            self.file.push(line)
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """Makes the line of a step, when and where it is written: a `Change` does not change."""
+
+    number: int
+    change: Change
+    time: str
+    grows: int | None
+
+    def __call__(self) -> bytes:
+        return encode(step_json(self.number, self.change, self.time, self.grows))
+
+
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """Makes any other line."""
+
+    value: dict[str, Any]
+
+    def __call__(self) -> bytes:
+        return encode(self.value)
+
+
+def members(action: Action) -> list[Action]:
+    """Return the actions of a group, one by one; a growing step is one, however many parts."""
+    if isinstance(action, Group) and not isinstance(action, Growing):
+        return [one for member in action.actions for one in members(member)]
+    return [action]
+
+
+def is_recorded(action: Action) -> bool:
+    """Return whether a step belongs into the journal: prompts that were not accepted do not."""
+    return isinstance(action, Change) and bool(action.edits or action.records)
+
+
+def beside(path: str | os.PathLike[str]) -> Path:
+    """Return where the journal of a label file lies."""
+    file = Path(path)
+    return file.with_name(file.name + ENDING)
+
+
+@dataclass(frozen=True, eq=False)
+class JournalLog:
+    """A journal as it was read.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, for messages.
+    opening : dict
+        The first line.
+    entries : tuple
+        Of every further line what it is ("do", "undo", "redo", "saved") and its `Step`, the number
+        of a step, or the name of a file.
+    content : bytes
+        Of the file, without a last line that is not complete.
+    """
+
+    name: str
+    opening: dict[str, Any]
+    entries: tuple[tuple[str, Any], ...]
+    content: bytes
+
+    @property
+    def count(self) -> int:
+        """How many steps there are, those included that were undone."""
+        return sum(kind == "do" for kind, _ in self.entries)
+
+    @property
+    def last(self) -> str:
+        """When the last step was done, ISO 8601; empty if there is none."""
+        return max((entry.time for kind, entry in self.entries if kind == "do"), default="")
+
+    def labels(self) -> set[int]:
+        """Return the labels of the objects that were accepted and are still there."""
+        undone: set[int] = set()
+        for kind, entry in self.entries:
+            if kind in ("undo", "redo"):
+                (undone.add if kind == "undo" else undone.discard)(entry)
+        found: set[int] = set()
+        for kind, entry in self.entries:
+            if kind == "do" and (entry.grows or entry.number) not in undone:
+                for label, record in entry.objects.items():
+                    (found.discard if record is None else found.add)(label)
+        return found
+
+
+def read_journal(path: str | os.PathLike[str]) -> JournalLog:
+    """Read a journal.
+
+    Raises
+    ------
+    JournalError
+        If it cannot be read, a line is damaged, or nothing was recorded yet.
+    """
+    name = str(path)
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise JournalError(f"the journal {name} cannot be read: {error.strerror}") from error
+    content = content[: content.rfind(b"\n") + 1]
+    values = lines_of(content, name)
+    if not values:
+        raise JournalError(f"the journal {name} is empty: nothing was recorded in it")
+    check_opening(values[0], name)
+    return JournalLog(name, values[0], tuple(_entries(values[1:], name)), content)
+
+
+def _entries(values: list[dict[str, Any]], name: str) -> Iterator[tuple[str, Any]]:
+    count = 0
+    for number, value in enumerate(values, 2):
+        try:
+            kind = value["line"]
+            if kind in ("undo", "redo"):
+                yield kind, int(value["step"])
+            elif kind == "saved":
+                yield kind, str(value["file"])
+            else:
+                step: Step = read_step(value)
+                count += 1
+                if step.number != count:
+                    raise ValueError(f"step {count} is missing before step {step.number}")
+                yield "do", step
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise JournalError(f"line {number} of the journal {name} is damaged: {why}") from None

@@ -1,0 +1,227 @@
+"""The part of a session that remembers what was done: its journal, and the ways back from one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samari.engine.automatic import Automatic
+from samari.engine.journal import Journal, JournalLog, beside, read_journal
+from samari.engine.journal_file import JournalFile
+from samari.engine.journal_opening import opening_of
+from samari.engine.restore import apply_log, planes_of, session_options
+from samari.errors import ExportError, ModelError, SamariError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from samari.engine.predict import Segmenter
+    from samari.zoo import LoadedModel
+
+
+class Recorded(Automatic):
+    """An annotation that can be restored, replayed and written as a script; a part of `Session`."""
+
+    overwrite: bool
+    #: Labels for which a replay found no mask.
+    missing: tuple[int, ...] = ()
+
+    def _begin_journal(
+        self, journal: str | os.PathLike[str] | JournalFile | None, limits: Any, model: Any
+    ) -> None:
+        """Record from now on: in memory, and in a file if there is one."""
+        empty = self._state.store.highest == 0 and (
+            np.dtype(self.labels.dtype).kind == "u" or not np.any(self.labels)
+        )
+        opening = opening_of(
+            self, limits=limits, model=model, overwrite=self.overwrite, empty=empty
+        )
+        file = journal
+        if isinstance(journal, str | os.PathLike):
+            file = JournalFile(journal)
+            file.open()
+        assert file is None or isinstance(file, JournalFile)
+        self.journal = Journal(opening, file)
+        if file is not journal:
+            self.journal.begin()
+        self._recorders.append(self.journal.record)
+
+    def save(self, path: str | Path) -> None:
+        """Save the labels as OME-TIFF, and the journal beside it, as `PATH.samari.jsonl`.
+
+        See `save_labels` for the file, and `restore` for what the journal is good for.
+
+        Raises
+        ------
+        ExportError
+            If one of them cannot be written; the message says which.
+        """
+        super().save(path)
+        self.journal.saved(path)
+        own = None if self.journal.file is None else self.journal.file.path
+        if own is not None and os.path.realpath(own) == os.path.realpath(beside(path)):
+            return
+        try:
+            self.journal.write_to(beside(path))
+        except ExportError as error:
+            raise ExportError(f"{path} was saved, but not its journal: {error}") from error
+
+    @classmethod
+    def restore(
+        cls,
+        journal: str | os.PathLike[str],
+        image: Any,
+        labels: Any = None,
+        *,
+        model: str | Path | LoadedModel | None = None,
+        segmenter: Segmenter | None = None,
+        resume: bool = True,
+    ) -> Self:
+        """Return the session that a journal tells of: labels, objects, prompts and history.
+
+        The stored masks are written again, so no model is needed and every pixel is as it was.
+        Accepted objects can be reopened, steps undone. Prompts that had not been accepted are not
+        in a journal.
+
+        Parameters
+        ----------
+        journal : path-like
+        image : array-like
+            The one that the journal was made on.
+        labels : array of int, optional
+            What the session began with; written in place. Only needed where these labels were too
+            large to be in the journal.
+        model : str, path or LoadedModel, optional
+            For what is prompted from now on; by default the journal's own, or the bundled one where
+            that is gone.
+        segmenter : Segmenter, optional
+            A loaded model, instead of `model`.
+        resume : bool
+            Go on in the same file. With False it is only read.
+
+        Raises
+        ------
+        JournalError
+            If the journal is damaged (the message names the line), is in use, or belongs to
+            another image.
+
+        Examples
+        --------
+        >>> session = samari.Session.restore("cells.jsonl", image)  # doctest: +SKIP
+        """
+        log = read_journal(journal)
+        session = cls.of_log(log, image, labels, model=model, segmenter=segmenter)
+        if resume:
+            file = JournalFile(journal)
+            file.resume(len(log.content))
+            session.journal.attach(file)
+        return session
+
+    @classmethod
+    def of_log(
+        cls,
+        log: JournalLog,
+        image: Any,
+        labels: Any = None,
+        *,
+        model: str | Path | LoadedModel | None = None,
+        segmenter: Segmenter | None = None,
+        content: bool = True,
+    ) -> Self:
+        """Return the session that a journal tells of, which was read already; see `restore`.
+
+        Parameters
+        ----------
+        log : JournalLog
+        image, labels, model, segmenter
+            See `restore`.
+        content : bool
+            Whether an image of other values is refused.
+        """
+        options = session_options(log, planes_of(log, image), labels, content=content)
+        if segmenter is not None:
+            options["segmenter"] = segmenter
+        elif model is not None:
+            options["model"] = model
+        elif log.opening["model"]:
+            options["model"] = log.opening["model"]
+        try:
+            session = cls(image, **options)
+        except ModelError:
+            if model is not None:
+                raise
+            del options["model"]  # its file is gone; restoring needs none
+            session = cls(image, **options)
+        session.journal.go_on(log, apply_log(session._state, session.history, log))
+        return session
+
+    @classmethod
+    def replay(
+        cls,
+        journal: str | os.PathLike[str],
+        image: Any,
+        model: str | Path | LoadedModel | None = None,
+        labels: Any = None,
+        *,
+        segmenter: Segmenter | None = None,
+    ) -> Self:
+        """Do again what a journal tells, asking the model anew for every mask.
+
+        The model that made the journal gives the same labels on the same machine; another one
+        gives its own masks, from the same prompts, under the same ids. Pixels that were last
+        changed by hand have the value that the hand gave them. Objects for which the model finds
+        nothing are left out; `missing` of the new session names them.
+
+        Parameters
+        ----------
+        journal : path-like
+            Only read.
+        image : array-like
+            Of the shape that the journal was made on.
+        model : str, path or LoadedModel, optional
+            By default the one that the journal names.
+        labels : array of int, optional
+            What to begin with, instead of what the journal began with; written in place.
+        segmenter : Segmenter, optional
+            A loaded model, instead of `model`.
+
+        Raises
+        ------
+        JournalError
+            If the journal is damaged, or the image has another shape.
+        ModelError
+            If there is no such model.
+        """
+        from samari.engine.replay import replayed
+
+        return replayed(cls, read_journal(journal), image, model, labels, segmenter)
+
+    def to_script(
+        self, image: str | os.PathLike[str] = "", output: str = "", labels: str = ""
+    ) -> str:
+        """Return a Python script that does the same without a window, from the same prompts.
+
+        Parameters
+        ----------
+        image : path-like
+            File that the script opens by default; it takes another one as its first argument.
+        output : str
+            File that it saves by default, and takes as its second argument.
+        labels : str
+            File of the labels that the session began with, if there were any.
+        """
+        from samari.engine.script import script_of
+
+        return script_of(self, os.fspath(image), output, labels)
+
+
+def restorable(path: str | os.PathLike[str]) -> JournalLog | None:
+    """Return a journal if it can be read and tells of an object or an edit, else None."""
+    try:
+        log = read_journal(path)
+    except SamariError:
+        return None
+    return log if log.count else None
