@@ -113,6 +113,13 @@ def settle(run: EverythingRun, workshop: Any) -> None:
     )
 
 
+def added(run: EverythingRun, workshop: Any) -> list[int]:
+    """Accept what is chosen, and wait until it is in the labels."""
+    run.accept()
+    assert workshop.inference.wait(30, lambda: run.state == "idle")
+    return run.added
+
+
 def test_nothing_is_added_before_it_is_accepted(started: Any, workshop: Any) -> None:
     controller, run = started(cells(250, 200, 150))
     layers = list(controller.viewer.layers)
@@ -125,7 +132,7 @@ def test_nothing_is_added_before_it_is_accepted(started: Any, workshop: Any) -> 
     assert controller.viewer.layers.selection.active == active
     assert not controller.session.labels.any()
     shown = np.array(run.layer.data)
-    assert run.accept() == [1, 2, 3]
+    assert added(run, workshop) == [1, 2, 3]
     np.testing.assert_array_equal(controller.session.labels, shown)
     assert list(controller.viewer.layers) == layers
     controller.undo()
@@ -144,7 +151,7 @@ def test_thresholds_filter_what_is_shown_without_the_model(
         assert run.count == count
         assert run.layer.data.max() == count
     assert discs.asked == asked
-    assert run.accept() == [1, 2]
+    assert added(run, workshop) == [1, 2]
     assert controller.session.labels.max() == 2
 
 
@@ -160,7 +167,7 @@ def test_labels_that_are_there_stay_as_they_are(started: Any, workshop: Any) -> 
     labels = controller.session.labels
     labels[5, 16:22] = 40
     before = labels.copy()
-    assert run.accept() == [2]  # not what is painted on
+    assert added(run, workshop) == [2]  # not what is painted on
     held = before > 0
     np.testing.assert_array_equal(controller.session.labels[held], before[held])
     assert set(np.unique(controller.session.labels[~held])) == {0, 2}
@@ -203,7 +210,7 @@ def test_all_planes_of_a_stack_are_shown_one_by_one(started: Any, workshop: Any)
         settle(run, workshop)
         assert run.count == count
         assert run.layer.data_to_world((0, 0, 0))[0] == z
-    assert run.accept() == [1, 2, 3]
+    assert added(run, workshop) == [1, 2, 3]
     counts = [len(np.unique(plane)) - 1 for plane in controller.session.labels]
     assert counts == [1, 2, 0]
 
@@ -241,6 +248,7 @@ def test_the_dock_finds_filters_and_adds(
     panel.score.setValue(0.9)
     qtbot.waitUntil(lambda: panel.count.text() == "1 object on this plane", timeout=20_000)
     panel.add.click()
+    qtbot.waitUntil(lambda: dock.everything.run.state == "idle", timeout=20_000)
     labels = dock.controller.session.labels
     np.testing.assert_array_equal(labels > 0, image.data == 250)
     assert not panel.add.isVisibleTo(dock)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from samari.engine import everything
 from samari.engine.annotation import Annotation
 from samari.engine.candidates import Thresholds
 from samari.engine.everything import POINTS_PER_SIDE, Everything
+from samari.engine.history import Growing
+from samari.engine.label_arrays import is_in_memory
 from samari.errors import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from samari.engine.candidates import PlaneCandidates, Selection
+    from samari.engine.commit import Origin
     from samari.engine.questions import Questions
+
+#: How long one part of `append_steps` writes: less than a picture of a screen at 60 Hz.
+_PART_SECONDS = 0.003
 
 
 class Automatic(Annotation):
@@ -156,6 +163,67 @@ class Automatic(Annotation):
         selections = self.filter_everything(found, thresholds)
         with self._change("everything") as change:
             return everything.append(change, self.planes, selections, found.origin)
+
+    def append_steps(
+        self, selections: Iterable[Selection], origin: Origin, step: Growing | None = None
+    ) -> Generator[tuple[int, int], None, list[int]]:
+        """Append what was chosen in parts of some milliseconds, all one step of the history.
+
+        For whoever has a window to keep alive: between two parts anything may happen to the
+        session. What is written stays if the rest is not asked for.
+
+        Parameters
+        ----------
+        selections : iterable of Selection
+            At most one a plane.
+        origin : Origin
+            Of the `Everything` they were chosen from.
+        step : Growing, optional
+            Which step of the history to make the parts of; a new one if not given.
+
+        Yields
+        ------
+        (done, total) : tuple of int
+            Objects.
+
+        Returns
+        -------
+        list of int
+            The new labels, in the order of the selections.
+
+        Raises
+        ------
+        LabelsError
+            If the ids do not fit the labels; at the first part, when nothing was changed.
+        Cancelled
+            If the step was undone before it was complete.
+        """
+        chosen = [(one.plane, found) for one in selections for found in one.objects]
+        step, labels, done = step or Growing(), [], 0
+        store = self._state.store
+        first = store.next_label()
+        while done < len(chosen):
+            with self._change("everything", step) as change:
+                if not done:
+                    # All ids at once: objects accepted between two parts get higher ones.
+                    store.highest = first + len(chosen) - 1
+                    if not is_in_memory(store.array):
+                        store.make_room(store.highest)
+                end = time.perf_counter() + _PART_SECONDS
+                while True:
+                    plane, found = chosen[done]
+                    label = first + done
+                    if everything.append_one(change, self.planes, plane, found, label, origin):
+                        labels.append(label)
+                    done += 1
+                    if done == len(chosen) or time.perf_counter() > end:
+                        break
+            yield done, len(chosen)
+        return labels
+
+    def take_back(self, step: Growing) -> bool:
+        """Undo a growing step; False if it is not the newest: something else was done since."""
+        return step is self.history.newest and self.undo()
 
     def _select(self, candidates: PlaneCandidates, thresholds: Thresholds) -> Selection:
         taken = self._state.store.read(self.planes.label_slices(candidates.plane))

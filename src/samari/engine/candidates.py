@@ -136,9 +136,10 @@ class Selection:
         """Return the number of objects."""
         return len(self.objects)
 
-    def draw(self) -> NDArray[np.int32]:
+    def draw(self) -> NDArray[np.integer]:
         """Return the objects as labels (H, W), numbered from 1 in their order."""
-        labels = np.zeros(self.shape, np.int32)
+        # No wider than needed: what shows them is several times as fast with 16 bits.
+        labels = np.zeros(self.shape, np.uint16 if len(self) < 2**16 else np.uint32)
         for number, found in enumerate(self.objects, 1):
             y0, x0, y1, x1 = found.box
             labels[y0:y1, x0:x1][found.mask] = number

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from samari.engine.candidates import Selection
+    from samari.engine.candidates import Found, Selection
     from samari.engine.embedding import Embedding
     from samari.engine.frames import Frame
     from samari.engine.masks import Box
@@ -305,18 +305,30 @@ def append(
     for selection in selections:
         for found in selection.objects:
             label = change.state.store.next_label()
-            y0, x0, y1, x1 = found.box
-            where = planes.label_slices(selection.plane, slice(y0, y1), slice(x0, x1))
-            if not change.write(where, found.mask, label).count:
-                continue
-            part = ObjectPart(selection.plane, found.prompts, found.candidate, found.score)
-            change.records[label] = SegmentedObject(
-                label=label,
-                parts=(part,),
-                model=origin.model,
-                model_hash=origin.model_hash,
-                contrast_limits=origin.contrast_limits,
-                channel=origin.channel,
-            )
-            labels.append(label)
+            if append_one(change, planes, selection.plane, found, label, origin):
+                labels.append(label)
     return labels
+
+
+def append_one(
+    change: Transaction,
+    planes: ImagePlanes,
+    plane: PlaneIndex,
+    found: Found,
+    label: int,
+    origin: Origin,
+) -> bool:
+    """Make one chosen candidate an object; False if none of its pixels is free any more."""
+    y0, x0, y1, x1 = found.box
+    where = planes.label_slices(plane, slice(y0, y1), slice(x0, x1))
+    if not change.write(where, found.mask, label).count:
+        return False
+    change.records[label] = SegmentedObject(
+        label=label,
+        parts=(ObjectPart(plane, found.prompts, found.candidate, found.score),),
+        model=origin.model,
+        model_hash=origin.model_hash,
+        contrast_limits=origin.contrast_limits,
+        channel=origin.channel,
+    )
+    return True

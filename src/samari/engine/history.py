@@ -148,6 +148,11 @@ class History:
             self.push(members[0] if len(members) == 1 else Group(tuple(members)))
 
     @property
+    def newest(self) -> Action | None:
+        """What `undo` would take back."""
+        return self._done[-1] if self.can_undo else None
+
+    @property
     def can_undo(self) -> bool:
         """Whether there is something to take back."""
         return bool(self._done) and not self._groups

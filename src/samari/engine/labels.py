@@ -194,7 +194,7 @@ class LabelStore:
         if tight is None:
             return LabelEdit(self, label, tuple(slices), (0,) * mask.ndim, 0, b"", 0)
         where, within = tight
-        self._make_room(label)
+        self.make_room(label)
         block = self.read(where)
         if keep is not None:
             free = ~np.isin(block, list(keep))
@@ -328,7 +328,7 @@ class LabelStore:
         for start in range(box[0].start, box[0].stop, step):
             yield (slice(start, min(start + step, box[0].stop)), *where[1:])
 
-    def _make_room(self, label: int) -> None:
+    def make_room(self, label: int) -> None:
         """Widen the dtype if it cannot hold `label`. Trap 23."""
         dtype = np.dtype(self.array.dtype)
         if label <= np.iinfo(dtype).max:

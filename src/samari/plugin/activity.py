@@ -11,15 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
-def _steps_of(ticks: queue.SimpleQueue[tuple[int, int] | None]) -> Generator[int, None, None]:
-    """Yield once for every step of a job, until it ends.
+#: A bar has at most so many parts: each is a message to the window's thread.
+_PARTS = 100
+
+
+def _steps_of(
+    ticks: queue.SimpleQueue[tuple[int, int] | None], parts: int
+) -> Generator[int, None, None]:
+    """Yield once for every part of a job, until it ends.
 
     Only the queue is held: napari keeps aborted workers, and what they were called with, until
     its window closes. The job puts None however it ends, so the wait is never for ever.
     """
     reached = 0
     while (tick := ticks.get()) is not None:
-        while reached < tick[0]:
+        while reached < tick[0] * parts // tick[1]:
             reached += 1
             yield reached
 
@@ -35,9 +41,9 @@ def show_activity(
     Parameters
     ----------
     ticks : queue.SimpleQueue
-        The job's `ticks`.
+        Gets (done, total) after every step, and None at the end, however it ends.
     total : int
-        Steps of the job: blocks of the encoder.
+        Steps of the job; blocks of the encoder, for instance.
     text : str
         Shown beside the bar.
     on_abort : callable
@@ -48,7 +54,8 @@ def show_activity(
     napari GeneratorWorker
         Already started.
     """
-    worker = thread_worker(_steps_of, progress={"total": total, "desc": text})(ticks)
+    parts = min(total, _PARTS)
+    worker = thread_worker(_steps_of, progress={"total": parts, "desc": text})(ticks, parts)
     worker.aborted.connect(on_abort)
     worker.start()
     return worker

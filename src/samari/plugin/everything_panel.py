@@ -58,7 +58,7 @@ class EverythingPanel(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(16)
         self.cancel = button("Cancel")
-        self.cancel.setToolTip("Stop looking; the labels stay as they are")
+        self.cancel.setToolTip("Stop; the labels are as they were before")
         self.score = _share(default.min_score, "The model's own estimate of a mask's quality")
         self.stability = _share(default.min_stability, "How sharply a mask is defined")
         self.overlap = _share(default.overlap, "Share of a mask that may lie on better ones")
@@ -150,10 +150,11 @@ class EverythingPanel(QWidget):
     def _refresh(self) -> None:
         run = self.run
         state = "idle" if run is None else run.state
-        self.find.setEnabled(run is not None and state != "looking")
+        busy = state in ("looking", "adding")
+        self.find.setEnabled(run is not None and not busy)
         self.all_planes.setVisible(run is not None and run.is_stack)
-        self.all_planes.setEnabled(state != "looking")
-        self._progress.setVisible(state == "looking")
+        self.all_planes.setEnabled(not busy)
+        self._progress.setVisible(busy)
         self._choice.setVisible(state == "choosing")
         done, total = (0, 0) if run is None else run.progress or (0, 0)
         # A range of 0..0 is Qt's bar for work of unknown length.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from samari.engine.candidates import Thresholds
 from samari.errors import InputError, SamariError
 from samari.plugin import notices
+from samari.plugin.activity import show_activity
+from samari.plugin.everything_adding import Adding
 from samari.plugin.jobs import Job, Priority
 from samari.plugin.source import ImageSource
 
@@ -28,10 +32,12 @@ if TYPE_CHECKING:
     from samari.plugin.controller import Controller
     from samari.plugin.worker import JobThread
 
-    Shown = tuple[Selection, NDArray[np.int32]]
+    Shown = tuple[Selection, NDArray[np.integer]]
 
 #: Milliseconds without a further change after which the choice is made anew.
 _REST_MS = 20
+#: Work that takes longer than this many seconds, as it seems, is shown in napari's activity dock.
+_SHOW_AFTER = 0.5
 
 
 class EverythingRun(QObject):
@@ -52,9 +58,11 @@ class EverythingRun(QObject):
     changed : Signal
         Emitted when state, progress or count changed.
     state : str
-        "idle", "looking" or "choosing".
+        "idle", "looking", "choosing" or "adding".
     progress : (int, int) or None
-        Parts done and in all, while looking.
+        Parts done and in all, while looking or adding.
+    added : list of int
+        Labels that the last `accept` appended.
     count : int or None
         Objects chosen on the plane on screen; None if it was not looked at, or not yet known.
     layer : Labels or None
@@ -69,6 +77,10 @@ class EverythingRun(QObject):
         self.progress: tuple[int, int] | None = None
         self.count: int | None = None
         self.layer: Labels | None = None
+        self.added: list[int] = []
+        self._ticks: queue.SimpleQueue[tuple[int, int] | None] | None = None
+        self._adding: Adding | None = None
+        self._began = 0.0
         self._viewer, self._thread = viewer, thread
         self._session = controller.session
         self._source = ImageSource(controller.image)
@@ -100,6 +112,7 @@ class EverythingRun(QObject):
             notices.tell_error(error)
             return
         self.state, self.progress = "looking", None
+        self._began = time.monotonic()
         self._looking = Job(
             lambda job: steps,
             Priority.REST,
@@ -116,20 +129,34 @@ class EverythingRun(QObject):
         if self.state == "choosing":
             self._timer.start()
 
-    def accept(self) -> list[int]:
-        """Append what the thresholds choose to the labels, as one step of the history."""
-        if self._found is None:
-            return []
-        found, thresholds = self._found, self._thresholds
-        self.drop()
-        try:
-            return self._session.accept_everything(found, thresholds)
-        except SamariError as error:
-            notices.tell_error(error)
-            return []
+    def accept(self) -> None:
+        """Append what the thresholds choose to the labels, as one step of the history.
+
+        A few milliseconds at a time; `added` and the state "idle" tell when it is done.
+        """
+        if self._found is None or self.state != "choosing":
+            return
+        self._forget(self._choosing)
+        self._choosing = None
+        self._timer.stop()
+        self.state, self.progress, self.added = "adding", None, []
+        self._began = time.monotonic()
+        self._adding = Adding(
+            self._session,
+            self._thread,
+            self._found,
+            self._thresholds,
+            partial(self._on_progress, None),
+            self._on_added,
+        )
+        self.changed.emit()
 
     def drop(self) -> None:
-        """Stop looking, and forget what was found; labels stay as they are."""
+        """Stop, and forget what was found; labels are as they were before."""
+        adding, self._adding = self._adding, None
+        if adding is not None:
+            adding.cancel()
+        self._end_activity()
         for job in (self._looking, self._choosing):
             self._forget(job)
         self._looking = self._choosing = self._found = None
@@ -148,12 +175,31 @@ class EverythingRun(QObject):
         self._views.clear()
         self._session.disconnect(self._on_session)
 
-    def _on_progress(self, job: Job, done: int, total: int) -> None:
+    def _on_progress(self, job: Job | None, done: int, total: int) -> None:
+        spent = time.monotonic() - self._began
+        if self._ticks is None and spent * total > _SHOW_AFTER * max(done, 1):
+            self._ticks = queue.SimpleQueue()
+            text = "Samari: adding objects" if self._adding else "Samari: finding everything"
+            show_activity(self._ticks, total, text, self.drop)
+        if self._ticks is not None:
+            self._ticks.put((done, total))
         self.progress = (done, total)
         self.changed.emit()
 
+    def _end_activity(self) -> None:
+        if self._ticks is not None:
+            self._ticks.put(None)
+            self._ticks = None
+
+    def _on_added(self, labels: list[int], error: BaseException | None) -> None:
+        self._adding, self.added = None, labels
+        if error is not None:
+            notices.tell_error(error)
+        self.drop()
+
     def _on_found(self, job: Job, found: Everything) -> None:
         self._looking, self._found = None, found
+        self._end_activity()
         self.state, self.progress = "choosing", None
         self._choose()
         self.changed.emit()
@@ -213,10 +259,11 @@ class EverythingRun(QObject):
             selection, picture = shown
             self._draw(selection.plane, picture)
         elif self.layer is not None:
-            self.layer.data = np.zeros((1,) * self.layer.ndim, np.int32)
+            self.layer.data[...] = 0
+            self.layer.refresh(extent=False)
         self.changed.emit()
 
-    def _draw(self, plane: PlaneIndex, picture: NDArray[np.int32]) -> None:
+    def _draw(self, plane: PlaneIndex, picture: NDArray[np.integer]) -> None:
         shape = [1] * self._source.layer.ndim
         for letter, length in zip(plane.view, picture.shape, strict=True):
             shape[self._source.axes.index(letter)] = length
@@ -225,14 +272,22 @@ class EverythingRun(QObject):
         assert self.layer is not None
         corner = self._source.to_layer(self._session.planes.to_volume((0, 0), plane))
         place = self._source.transform()["translate"]
-        self.layer.data = picture.reshape(shape)
-        self.layer.translate = place + self._source.displacement(self.layer, np.array(corner))
+        translate = place + self._source.displacement(self.layer, np.array(corner))
+        if not np.array_equal(self.layer.translate, translate):
+            self.layer.translate = translate
+        data = self.layer.data
+        if (data.shape, data.dtype) == (tuple(shape), picture.dtype):
+            # In place: another array takes napari ten times as long.
+            data[...] = picture.reshape(shape)
+            self.layer.refresh(extent=False)
+        else:
+            self.layer.data = picture.reshape(shape)
 
     def _add_layer(self) -> None:
         """Add the layer without making it the active one."""
         # Known before it is added: the dock must not offer it as a target.
         self.layer = layer = Labels(
-            np.zeros((1,) * self._source.layer.ndim, np.int32),
+            np.zeros((1,) * self._source.layer.ndim, np.uint16),
             name=f"{self._source.layer.name} found",
             opacity=0.6,
             **self._source.transform(),
