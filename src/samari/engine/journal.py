@@ -34,7 +34,14 @@ class Journal:
     opening : callable
         Returns the first line.
     file : JournalFile, optional
+
+    Attributes
+    ----------
+    model : str
+        By which the present model can be found again.
     """
+
+    model = ""
 
     def __init__(
         self, opening: Callable[[], dict[str, Any]], file: JournalFile | None = None
@@ -100,6 +107,8 @@ class Journal:
             change = one.actions[-1] if isinstance(one, Growing) else one
             if is_recorded(change):
                 assert isinstance(change, Change)
+                if any(record and record.parts for _, _, record in change.records):
+                    change.details.setdefault("model", self.model)
                 self._steps.append((change, one))
                 first = self._numbers.setdefault(one, self.count)
                 grows = first if first < self.count else None

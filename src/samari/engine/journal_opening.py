@@ -50,7 +50,7 @@ def image_json(planes: ImagePlanes, name: str | None) -> dict[str, Any]:
 
 
 def opening_of(
-    session: Annotation, *, limits: Any, model: Any, overwrite: bool, empty: bool
+    session: Annotation, *, limits: Any, model: str, overwrite: bool, empty: bool
 ) -> Callable[[], dict[str, Any]]:
     """Remember how a session begins; return a function that makes the line of it.
 
@@ -68,7 +68,7 @@ def opening_of(
         "scale": _listed(session.scale),
         "units": _listed(session.units),
         "translate": _listed(session.translate),
-        "model": model if isinstance(model, str) else str(model) if model else None,
+        "model": model,
         "overwrite": overwrite,
     }
     dtype = np.dtype(labels.dtype)

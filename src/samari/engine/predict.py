@@ -81,6 +81,7 @@ class Segmenter:
     ) -> None:
         self._device, self._dtype = choose_device(device), choose_dtype(dtype)
         self._loaded = model if isinstance(model, LoadedModel) else load(model)
+        self.requested = self._loaded.name if model is self._loaded else str(model)
         network = self._loaded.model.float().eval().requires_grad_(False)
         if self._dtype != torch.float32:
             network.vision_encoder.to(self._dtype)

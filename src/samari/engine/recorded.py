@@ -36,8 +36,9 @@ class Recorded(Automatic):
         empty = self._state.store.highest == 0 and (
             np.dtype(self.labels.dtype).kind == "u" or not np.any(self.labels)
         )
+        asked = findable(model)
         opening = opening_of(
-            self, limits=limits, model=model, overwrite=self.overwrite, empty=empty
+            self, limits=limits, model=asked, overwrite=self.overwrite, empty=empty
         )
         file = journal
         if isinstance(journal, str | os.PathLike):
@@ -45,6 +46,7 @@ class Recorded(Automatic):
             file.open()
         assert file is None or isinstance(file, JournalFile)
         self.journal = Journal(opening, file)
+        self.journal.model = asked
         if file is not journal:
             self.journal.begin()
         self._recorders.append(self.journal.record)
@@ -216,6 +218,16 @@ class Recorded(Automatic):
         from samari.engine.script import script_of
 
         return script_of(self, os.fspath(image), output, labels)
+
+
+def findable(model: Any) -> str:
+    """Return by which name, or path, a model or a segmenter can be found again; loads nothing."""
+    if isinstance(model, str | os.PathLike):
+        name = os.fspath(model)
+    else:
+        name = getattr(model, "requested", None) or getattr(model, "model_name", None) or model.name
+    # What is a file is found from any folder.
+    return os.path.abspath(name) if os.sep in name or os.path.isfile(name) else name
 
 
 def restorable(path: str | os.PathLike[str]) -> JournalLog | None:

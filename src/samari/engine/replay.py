@@ -53,6 +53,8 @@ def replayed(
     session = kind(image, **options)
     replay = Replay(cast("Session", session))
     for change in steps:
+        if segmenter is None and model is None:
+            replay.use(change.details.get("model"))
         AGAIN.get(change.name, as_stored)(replay, change)
         session.store.highest = max(session.store.highest, change.highest[1])
     hands_last(replay.session, steps)
@@ -75,6 +77,14 @@ class Replay:
         self.session = session
         self.missing: list[int] = []
         self._grids: dict[tuple[PlaneIndex, int], dict[Any, NDArray[np.bool_]]] = {}
+
+    def use(self, model: str | None) -> None:
+        """Go on with the model that a step was made with."""
+        if model and model != self.session.journal.model:
+            # Here, because it imports torch.
+            from samari.engine.predict import Segmenter
+
+            self.session.segmenter = Segmenter(model)
 
     def mask_of_point(
         self, part: ObjectPart, model_hash: str, per_side: int | None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: What a script imports, where it uses it.
 _NAMES = {
+    "Segmenter": "samari",
     "PendingObject": "samari.engine.pending",
     "PendingPart": "samari.engine.pending",
     "PlaneIndex": "samari.engine.planes",
@@ -71,7 +72,7 @@ def script_of(session: Recorded, image: str, output: str, labels: str) -> str:
     from samari import __version__
 
     steps = session.journal.steps(session.history)
-    body = list(_body(steps, session.planes))
+    body = list(_body(steps, session.planes, session.journal.opening["model"]))
     options = _options(session, steps, labels)
     text = "\n".join([*options, *body])
     imports: dict[str, list[str]] = {"samari": ["Session"], "samari.engine.images": ["read_image"]}
@@ -113,13 +114,17 @@ def _options(session: Recorded, steps: Sequence[Change], labels: str) -> list[st
     return found
 
 
-def _body(steps: Sequence[Change], planes: ImagePlanes) -> Iterator[str]:
+def _body(steps: Sequence[Change], planes: ImagePlanes, model: str) -> Iterator[str]:
     """Return the lines of all steps."""
     view, overwrite = "YX", False
     position = 0
     while position < len(steps):
         change = steps[position]
         position += 1
+        used = change.details.get("model", model)
+        if used != model:
+            model = used
+            yield f"s.segmenter = Segmenter({model!r})"
         if change.name == "accept":
             wanted = bool(change.details.get("overwrite"))
             if wanted != overwrite:

@@ -15,7 +15,7 @@ from samari.engine.painting import Painting
 from samari.engine.pending import PendingObject, PendingPart, check_pending, mask_prompts, prompted
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.questions import Questions
-from samari.engine.recorded import Recorded
+from samari.engine.recorded import Recorded, findable
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ class Session(Recorded):
         self.overwrite = overwrite
         self._view = planes.canonical_view("YX")
         self._questions = Questions(planes, model, segmenter)
-        used = model if segmenter is None else getattr(segmenter, "model_name", None)
-        self._begin_journal(journal, contrast_limits, getattr(used, "name", used))
+        self._begin_journal(journal, contrast_limits, model if segmenter is None else segmenter)
 
     @property
     def view(self) -> str:
@@ -123,6 +122,7 @@ class Session(Recorded):
     @segmenter.setter
     def segmenter(self, segmenter: Segmenter) -> None:
         self._questions.segmenter = segmenter
+        self.journal.model = findable(segmenter)
         self._listeners.emit([SessionEvent("answer")])
 
     # Prompts
