@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +38,8 @@ Recorder = Callable[[str, Action], None]
 
 #: Labels of at most so many bytes are copied for a hand edit whose pixels nobody tells.
 _COPIED = 1 << 28
+#: The highest id that a label TIFF holds.
+_SAVED = (1 << 32) - 1
 
 
 class Annotation:
@@ -80,6 +83,14 @@ class Annotation:
             raise InputError(
                 f"labels of shape {tuple(labels.shape)} do not fit an image whose axes "
                 f"{planes.label_axes} have shape {planes.label_shape}"
+            )
+        if store.highest > _SAVED:
+            warnings.warn(
+                f"the labels go up to {store.highest}, but a TIFF holds at most 32 bits: they can "
+                f"be annotated, not saved; renumber them first, e.g. with "
+                f"skimage.segmentation.relabel_sequential",
+                RuntimeWarning,
+                stacklevel=3,
             )
         # Checked now: what cannot be saved must be known before an hour's work hangs on it.
         self.scale = voxel_size(scale, planes.label_axes)

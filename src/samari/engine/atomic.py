@@ -10,7 +10,8 @@ import uuid
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from samari.errors import ExportError
+from samari.engine.checks import file_name
+from samari.errors import ExportError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         Whatever the operating system refuses, in or around the block, with the reason and the way
         out. An existing file is then unchanged.
     """
-    shown = os.fspath(path)
+    try:
+        shown = file_name(path, "the name")
+    except InputError as error:
+        raise ExportError(f"{path!r} could not be saved: {error}") from None
     try:
         target = Path(os.path.realpath(shown))
         if target.is_dir():

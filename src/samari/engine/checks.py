@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import os
+from collections.abc import Iterable
 from typing import Any
 
 from samari.errors import InputError
@@ -22,3 +24,29 @@ def whole_number(value: Any, what: str) -> int:
         return operator.index(value)
     except TypeError:
         raise InputError(f"{what} must be a whole number, not {value!r}") from None
+
+
+def file_name(value: Any, what: str) -> str:
+    """Return a value that must be a path.
+
+    Raises
+    ------
+    InputError
+        If it is none; the message begins with `what`.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise InputError(f"{what} must be the path of a file, not {value!r}")
+    return os.fspath(value)
+
+
+def listed(values: Any, what: str) -> list[Any]:
+    """Return a value that must be a sequence, as a list.
+
+    Raises
+    ------
+    InputError
+        If it is none; the message begins with `what`.
+    """
+    if not isinstance(values, Iterable):
+        raise InputError(f"{what} must be a sequence, not {values!r}")
+    return list(values)

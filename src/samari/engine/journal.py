@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from samari.engine.atomic import replacing
+from samari.engine.checks import file_name
 from samari.engine.history import Group, Growing
 from samari.engine.journal_file import ENDING
 from samari.engine.journal_lines import Step, encode, lines_of, now, read_step, step_json
@@ -233,7 +234,7 @@ def read_journal(path: str | os.PathLike[str]) -> JournalLog:
     JournalError
         If it cannot be read, a line is damaged, or nothing was recorded yet.
     """
-    name = str(path)
+    name = file_name(path, "a journal")
     try:
         content = Path(path).read_bytes()
     except OSError as error:

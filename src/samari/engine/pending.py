@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from samari.engine.checks import listed
 from samari.engine.label_arrays import span
 from samari.engine.prompts import PlanePrompts
 from samari.errors import InputError
@@ -121,7 +122,8 @@ def prompted(
 def mask_prompts(mask: Any) -> PlanePrompts:
     """Return the prompts that a mask (H, W) makes: itself and the box around its outer edges."""
     prompts = PlanePrompts(mask=mask)
-    assert prompts.mask is not None
+    if prompts.mask is None:
+        raise InputError("a mask prompt must be a boolean array of shape (H, W), not None")
     (y0, y1), (x0, x1) = span(prompts.mask, 0), span(prompts.mask, 1)
     return prompts.with_box((y0 - 0.5, x0 - 0.5, y1 - 0.5, x1 - 0.5))
 
@@ -144,6 +146,9 @@ def check_pending(
         If a prompt lies outside its plane, an object has two parts on one plane, or two objects
         replace the same one.
     """
+    pending = listed(pending, "pending objects")
+    if not all(isinstance(obj, PendingObject) for obj in pending):
+        raise InputError(f"pending objects must be of type PendingObject, not {pending!r:.80}")
     scopes = {obj.replaces: obj.scope for obj in before if obj.replaces is not None}
     kept = []
     for obj in pending:

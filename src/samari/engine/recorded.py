@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine.automatic import Automatic
+from samari.engine.checks import file_name
 from samari.engine.journal import Journal, JournalLog, beside, read_journal
 from samari.engine.journal_file import JournalFile
 from samari.engine.journal_opening import opening_of
@@ -41,10 +42,9 @@ class Recorded(Automatic):
             self, limits=limits, model=asked, overwrite=self.overwrite, empty=empty
         )
         file = journal
-        if isinstance(journal, str | os.PathLike):
-            file = JournalFile(journal)
+        if file is not None and not isinstance(file, JournalFile):
+            file = JournalFile(file_name(journal, "journal"))
             file.open()
-        assert file is None or isinstance(file, JournalFile)
         self.journal = Journal(opening, file)
         self.journal.model = asked
         if file is not journal:

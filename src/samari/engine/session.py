@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine import commit
+from samari.engine.checks import listed, whole_number
 from samari.engine.events import SessionEvent
 from samari.engine.painting import Painting
 from samari.engine.pending import PendingObject, PendingPart, check_pending, mask_prompts, prompted
@@ -231,6 +232,7 @@ class Session(Recorded):
         InputError
             If there is no such candidate.
         """
+        candidate = whole_number(candidate, "a candidate")
         count = len(self.candidates.masks)
         if not 0 <= candidate < count:
             raise InputError(f"there is no candidate {candidate}; choose 0 to {count - 1}")
@@ -327,6 +329,7 @@ class Session(Recorded):
         InputError
             If there is no such object.
         """
+        label = whole_number(label, "a label")
         if any(obj.replaces == label for obj in self.pending):
             return
         obj = commit.reopened(self._state, self.planes, label, self._view, plane)
@@ -381,7 +384,10 @@ class Session(Recorded):
 
     def _common_plane(self, what: str, corners: Sequence[Sequence[float]]) -> PlaneIndex:
         """Return the plane of all corners, which may lie beyond its edges."""
-        planes = {self.planes.plane_at(c, self._view, inside=False): None for c in corners}
+        planes = {
+            self.planes.plane_at(corner, self._view, inside=False): None
+            for corner in listed(corners, f"the corners of a {what}")
+        }
         if not planes:
             raise InputError(f"a {what} without corners says nothing; a polygon has at least three")
         if len(planes) > 1:
