@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-CASES = 280
+CASES = 340
+#: From this case on, calls have rarer settings.
+RARE = 280
 SPECIAL_SIZES = [
     (1, 1), (1, 40), (40, 1), (3, 50), (50, 3), (3, 3), (2, 2), (3000, 17), (17, 3000), (1, 3),
     (3, 1), (2048, 31), (500, 500), (4, 4), (1024, 64), (5, 7),
@@ -186,6 +188,33 @@ def _options(rng: np.random.Generator, batch: int) -> dict[str, Any]:
     return choices[int(rng.integers(len(choices)))]
 
 
+def _rare_options(rng: np.random.Generator, kind: str, batch: int) -> dict[str, Any]:
+    """Return settings of one call that few people use."""
+    large = {"pad_size": {"height": 160, "width": 170}}
+    masks = {"mask_pad_size": {"height": 180, "width": 150}}
+    first = kind in ("first", "torch", "floats")
+    choices: list[dict[str, Any]] = [
+        {"do_resize": False, **large, **masks},
+        {"do_resize": False, "do_rescale": False, **large, **masks},
+        {"mask_size": {"longest_edge": 10}, "mask_pad_size": {"height": 11, "width": 13}},
+        {"mask_size": {"longest_edge": 40}, "mask_pad_size": {"height": 40, "width": 40}},
+        {"resample": 1},
+        {"resample": 4},
+        {"resample": 5},
+        {"do_normalize": False, "do_rescale": True, "rescale_factor": 2.0},
+        {"size": {"longest_edge": 20}, "pad_size": {"height": 20, "width": 24}},
+    ]
+    if not kind.startswith(("list_pil", "pil_l", "pil_p", "grey", "one_channel")):
+        layout = "channels_first" if first else "channels_last"
+        choices += [
+            {"input_data_format": layout},
+            {"input_data_format": layout, "data_format": "channels_last"},
+        ]
+    if batch == 1:
+        choices += [{"do_resize": False, "do_pad": False}, {"do_pad": False, "resample": 0}]
+    return choices[int(rng.integers(len(choices)))]
+
+
 def processor_cases() -> list[Case]:
     """Return all calls of the processor."""
     cases = []
@@ -193,8 +222,8 @@ def processor_cases() -> list[Case]:
         rng = np.random.default_rng([20240, index])
         kind = KINDS[index % len(KINDS)]
         size = _size(rng, index)
-        if kind == "rgba" and size[0] in (1, 3):
-            # (3, W, 4) is taken for three channels of images of width 4, here as in the reference.
+        if kind == "rgba" and size[0] in (1, 3, 4):
+            # (3, W, 4) is taken for channels of images of width 4, here as in the reference.
             size = (7, size[1])
         images = _images(rng, kind, size)
         listed = list(images) if kind in ("batch", "batch_list", "list_pil", "tuple") else [images]
@@ -208,7 +237,10 @@ def processor_cases() -> list[Case]:
             "mask_size": {"longest_edge": edge // 2},
             "mask_pad_size": {"height": edge // 2, "width": edge // 2},
         }
-        arguments = {**_options(rng, len(listed)), **_prompts(rng, sizes)}
+        count = len(listed)
+        rare = index >= RARE
+        options = _rare_options(rng, kind, count) if rare else _options(rng, count)
+        arguments = {**options, **_prompts(rng, sizes)}
         arguments["return_tensors"] = [None, "np", "pt"][int(rng.integers(3))]
         if rng.random() < 0.3:
             maps = [rng.integers(0, 5, size).astype(np.int64) for size in sizes]
@@ -264,4 +296,40 @@ def crop_cases() -> list[PipelineCase]:
             "crops_nms_thresh": [0.8, 0.7, 0.6, 0.5][index // 5],
         }
         cases.append(PipelineCase(picture, arguments))
+    return cases
+
+
+def method_cases() -> list[dict[str, Any]]:
+    """Return arguments of the methods that work on masks, 24 of each."""
+    cases = []
+    for index in range(24):
+        rng = np.random.default_rng([999, index])
+        size = (int(rng.integers(5, 90)), int(rng.integers(5, 90)))
+        side = int(rng.choice([16, 24, 32]))
+        scale = 2 * side / max(size)
+        frame = (int(size[0] * scale + 0.5), int(size[1] * scale + 0.5))
+        count, prompts = int(rng.integers(1, 5)), int(rng.integers(1, 4))
+        coarse = torch.from_numpy(rng.normal(size=(count * prompts, 1, 5, 5)).astype(np.float32))
+        logits = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
+        corner = (int(rng.integers(0, 20)), int(rng.integers(0, 20)))
+        more = (int(rng.integers(0, 20)), int(rng.integers(0, 20)))
+        full = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
+        cases.append(
+            {
+                "logits": logits.reshape(1, prompts, count, side, side),
+                "size": size,
+                "frame": frame,
+                "pad": {"height": 2 * side, "width": 2 * side} if index % 3 else None,
+                "threshold": [0.0, 0.3, -0.2][index % 3],
+                "binarize": bool(index % 4),
+                "full": full.reshape(prompts, count, *size),
+                "scores": torch.from_numpy(rng.random((prompts, count)).astype(np.float32)),
+                "image": (size[0] + corner[1] + more[1], size[1] + corner[0] + more[0]),
+                "crop": [corner[0], corner[1], corner[0] + size[1], corner[1] + size[0]],
+                "stability": [0.0, 0.3, 0.6][index % 3],
+                "score": [0.0, 0.4][index % 2],
+                "offset": [1, 0.2][index % 2],
+                "overlap": [0.7, 0.3, 0.1][index % 3],
+            }
+        )
     return cases

@@ -4,7 +4,7 @@ Run in an environment of its own, as that version needs an older numpy::
 
     python -m venv reference
     reference/bin/pip install "transformers==4.37.2" "numpy<2" torch Pillow
-    reference/bin/python tests/reference/make.py [processor crops pipeline crop_masks network]
+    reference/bin/python tests/reference/make.py [PART ...]
 
 The reference takes non-maximum suppression from torchvision; a few lines of numpy stand in for it.
 """
@@ -27,7 +27,7 @@ from transformers.pipelines import MaskGenerationPipeline
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from inputs import crop_cases, pipeline_cases, processor_cases  # noqa: E402
+from inputs import crop_cases, method_cases, pipeline_cases, processor_cases  # noqa: E402
 
 
 def batched_nms(
@@ -155,6 +155,44 @@ def freeze_network() -> None:
     np.savez_compressed(HERE / "network.npz", **arrays)
 
 
+def freeze_methods() -> None:
+    """Write methods.npz: post_process_masks, filter_masks, post_process_for_mask_generation."""
+    arrays: dict[str, np.ndarray] = {}
+    for index, case in enumerate(method_cases()):
+        side = 2 * case["logits"].shape[-1]
+        processor = SamImageProcessor(pad_size={"height": side, "width": side})
+        (masks,) = processor.post_process_masks(
+            case["logits"],
+            torch.tensor([case["size"]]),
+            torch.tensor([case["frame"]]),
+            case["threshold"],
+            case["binarize"],
+            case["pad"],
+        )
+        values = masks.numpy().ravel()
+        name = f"{index}.masks"
+        arrays[f"{name}.shape"] = np.array(masks.shape)
+        arrays[name] = np.packbits(values) if case["binarize"] else values[::7]
+        runs, scores, boxes = processor.filter_masks(
+            case["full"],
+            case["scores"],
+            case["image"],
+            case["crop"],
+            case["score"],
+            case["stability"],
+            case["threshold"],
+            case["offset"],
+        )
+        store(arrays, f"{index}.filtered", scores, boxes, runs)
+        print(index, tuple(masks.shape), len(runs), "masks pass")
+        if runs:
+            _, scores, runs, boxes = processor.post_process_for_mask_generation(
+                runs, scores, boxes, case["overlap"]
+            )
+            store(arrays, f"{index}.kept", scores, boxes, runs)
+    np.savez_compressed(HERE / "methods.npz", **arrays)
+
+
 def store(arrays: dict[str, np.ndarray], name: str, scores: Any, boxes: Any, runs: Any) -> None:
     arrays[f"{name}.scores"] = scores.numpy()
     arrays[f"{name}.boxes"] = boxes.numpy().astype(np.int32)
@@ -232,6 +270,6 @@ if __name__ == "__main__":
     image_processing_sam.batched_nms = batched_nms
     parts = {"processor": freeze_processor, "crops": freeze_crops}
     parts |= {"pipeline": freeze_pipeline, "network": freeze_network}
-    parts |= {"crop_masks": freeze_crop_masks}
+    parts |= {"crop_masks": freeze_crop_masks, "methods": freeze_methods}
     for part in sys.argv[1:] or parts:
         parts[part]()

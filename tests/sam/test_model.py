@@ -290,12 +290,25 @@ def test_one_image_is_overfitted_in_thirty_steps(small_model: Make) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_other_precisions_give_nearly_the_same_masks(square: Golden, dtype: torch.dtype) -> None:
-    model = square.model.to(dtype)
-    output = model(square.inputs["pixel_values"].to(dtype), square.inputs["input_points"])
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_other_precisions_give_nearly_the_same_masks(
+    square: Golden, dtype: torch.dtype, device: str
+) -> None:
+    """On every device of this machine, in every precision that the device has."""
+    if device != "cpu" and not getattr(torch, device).is_available():
+        pytest.skip(f"this machine has no {device}")
+    try:
+        torch.nn.functional.conv2d(*[torch.ones(1, 1, 2, 2, device=device, dtype=dtype)] * 2)
+    except (RuntimeError, TypeError) as error:
+        pytest.skip(f"{device} does not compute in {dtype} with torch {torch.__version__}: {error}")
+    model = square.model.to(device, dtype)
+    output = model(
+        square.inputs["pixel_values"].to(device, dtype), square.inputs["input_points"].to(device)
+    )
     assert output.pred_masks.dtype == dtype == model.dtype
+    assert output.pred_masks.device.type == device == model.device.type
     wanted = square.outputs["points_nolabel.pred_masks"]
-    error = (output.pred_masks.float() - wanted).square().mean().sqrt() / wanted.std()
+    error = (output.pred_masks.cpu().float() - wanted).square().mean().sqrt() / wanted.std()
     assert error < (0.05 if dtype == torch.bfloat16 else 0.005)
 
 

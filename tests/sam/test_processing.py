@@ -19,6 +19,7 @@ REFERENCE_RAISES = (
     "ValueError: height and width must be > 0",  # so thin that resizing leaves no pixel
     "ValueError: Invalid image shape. Expected either 4 or 3",  # a grey array (H, W)
     "ValueError: mean must have 1 elements",  # one channel, or one row of RGB pixels
+    "ValueError: mean must have 4 elements",  # RGBA whose layout is given
     "ValueError: Unsupported number of image dimensions: 2",  # a grey or palette PIL image
     "ValueError: Unable to infer channel dimension format",  # RGBA
     "AssertionError: Segmentation maps should be the same size",  # of one row of RGB pixels
@@ -59,7 +60,7 @@ def test_every_call_is_that_of_the_reference(
                 wanted = arrays[f"{case.index}.{name}"]
                 np.testing.assert_allclose(thin(part), wanted, atol=2e-6, rtol=1e-6, err_msg=place)
         compared += 1
-    assert compared >= 200
+    assert compared >= 250
 
 
 def test_what_the_reference_refuses_works_here(reference_inputs: ModuleType) -> None:

@@ -162,6 +162,22 @@ def test_damaged_pth_is_refused(
         load_model(file)
 
 
+def test_flipped_bit_in_a_pth_names_the_tensor(
+    tmp_path: Path, small_model: Callable[..., SamModel]
+) -> None:
+    """Trap 40, for files of torch: bit-flipped, in the values of a tensor."""
+    file, state = tmp_path / "sam.pth", small_model().state_dict()
+    torch.save(state, file)
+    whole = file.read_bytes()
+    random = [name for name, value in state.items() if value.ndim > 1 and value.std() > 0]
+    assert len(random) > 40
+    for name in random[::9]:
+        place = whole.index(state[name].contiguous().numpy().tobytes())
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(WeightsError, match=rf"sam\.pth is damaged at tensor {name}: "):
+            load_model(file)
+
+
 def test_wrong_shape_missing_and_left_over_tensors_are_named(saved: tuple[SamModel, Path]) -> None:
     """Trap 40: wrong shape, missing and unexpected tensors."""
     _, file = saved

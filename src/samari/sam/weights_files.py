@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import pickletools
 import re
 import struct
 import zipfile
@@ -250,12 +251,34 @@ def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             record = archive.testzip()
+            tensor = None if record is None else _tensor_of(archive, record)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise WeightsError(f"{path} is cut off or damaged: {error}; fetch it again") from error
     if record is not None:
+        where = f" at tensor {tensor}" if tensor else ""
         raise WeightsError(
-            f"{path} is damaged: the checksum of its record {record} is wrong; fetch it again"
+            f"{path} is damaged{where}: the checksum of its record {record} is wrong; "
+            "fetch it again"
         )
+
+
+def _tensor_of(archive: zipfile.ZipFile, record: str) -> str | None:
+    """Return the name of the tensor whose values are a record of torch's zip, if it can be told.
+
+    Nothing is unpickled: of the pickle's instructions only the strings are read. A tensor's name
+    is the last one before the number of its record, but for what every tensor has.
+    """
+    folder, _, number = record.rpartition("/data/")
+    name = None
+    try:
+        for _, value, _ in pickletools.genops(archive.read(f"{folder}/data.pkl")):
+            if isinstance(value, str) and value == number:
+                return name
+            if isinstance(value, str) and value not in ("storage", "cpu") and " " not in value:
+                name = value
+    except (KeyError, ValueError, zipfile.BadZipFile):
+        pass  # the list of names is damaged itself
+    return None
 
 
 def _called(error: pickle.UnpicklingError) -> str:
