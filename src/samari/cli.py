@@ -1,4 +1,4 @@
-"""The command line: ``samari segment | everything | models | train | demo``.
+"""The command line: ``samari segment | everything | replay | models | train | demo``.
 
 Exit codes: 0 done, 1 Samari or the system refused with one line on standard error, 2 the command
 was not understood, 130 interrupted by Ctrl-C. Nothing heavy is imported before a command is known.
@@ -36,6 +36,7 @@ __all__ = [
 COMMANDS = {
     "segment": "segment objects of an image from points and boxes into a label TIFF",
     "everything": "segment everything in an image into a label TIFF",
+    "replay": "do again what a journal tells, with the same model or another one",
     "models": "list the models, download one, or add a weights file",
     "train": "train or evaluate a model",
     "demo": "open napari, segment a few objects of a sample image and save them",
@@ -315,6 +316,12 @@ def _add_everything(commands: argparse._SubParsersAction) -> None:
     add_parser(commands)
 
 
+def _add_replay(commands: argparse._SubParsersAction) -> None:
+    from samari.cli_replay import add_parser
+
+    add_parser(commands)
+
+
 def _add_models(commands: argparse._SubParsersAction) -> None:
     from samari.zoo.cli import add_parser
 
@@ -336,6 +343,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 _ADDERS = {
     "segment": _add_segment,
     "everything": _add_everything,
+    "replay": _add_replay,
     "models": _add_models,
     "train": _add_train,
     "demo": _add_demo,

@@ -1,0 +1,72 @@
+"""``samari replay``: the labels that a journal tells of, from the stored masks or from a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samari.cli import COMMANDS, checked_output, fetch_model
+from samari.errors import InputError, LabelsError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "replay",
+        help=COMMANDS["replay"],
+        description="Do again what a journal tells (NAME.ome.tif.samari.jsonl beside "
+        "a saved label file): every object is predicted from its prompts, under the same number; "
+        "what was painted by hand comes last. The same model gives the same labels.",
+    )
+    parser.add_argument("journal", metavar="JOURNAL", help="a journal, or the TIFF it lies beside")
+    parser.add_argument("image", metavar="IMAGE", help="the image that it was made on")
+    parser.add_argument("-o", "--output", required=True, metavar="LABELS.tif", help="label TIFF")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--model", help="a name, folder or weights file; the journal's own by default")
+    how.add_argument(
+        "--stored", action="store_true", help="write the stored masks; no model is asked"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="the labels it began with, if they are not in the journal"
+    )
+    parser.set_defaults(run=_replay)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    output = checked_output(arguments)
+
+    from samari.engine.export import read_labels
+    from samari.engine.images import read_image
+    from samari.engine.journal import beside, read_journal
+    from samari.engine.session import Session
+
+    journal = Path(arguments.journal)
+    if journal.suffix.lower() in {".tif", ".tiff"}:
+        journal = beside(journal)
+    if output.exists() and journal == beside(output):
+        raise InputError(f"the output {output} is what this journal tells of; give it another name")
+    log = read_journal(journal)
+    labels = None if arguments.labels is None else read_labels(arguments.labels).labels
+    image = read_image(arguments.image).image
+    if arguments.stored:
+        session = Session.of_log(log, image, labels)
+    else:
+        from samari.engine.predict import Segmenter
+
+        model = arguments.model or log.opening["model"]
+        fetch_model(model)
+        default = arguments.model is None and arguments.device == "auto"
+        segmenter = None if default else Segmenter(model, device=arguments.device)
+        session = Session.replay(journal, image, labels=labels, segmenter=segmenter)
+    session.save(output)
+    where = f"{session.labels.shape} {session.planes.label_axes}"
+    print(f"{output}: {len(session.objects)} objects in {where}")
+    if session.missing:
+        named = ", ".join(map(str, session.missing))
+        raise LabelsError(f"{output} was saved without {named}: the model finds nothing there")
+    return 0
