@@ -34,6 +34,7 @@ def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAPARI_CONFIG", str(folder / "napari.yaml"))
         patch.setenv("HF_HOME", str(folder / "hub"))
+        patch.setenv("SAMARI_JOURNALS", str(folder / "journals"))
         patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
         yield
 

@@ -5,7 +5,7 @@ docs/design/journal.md tells what the lines say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -53,6 +53,12 @@ class Journal:
         self._numbers: WeakKeyDictionary[Action, int] = WeakKeyDictionary()
         self._steps: list[tuple[Change, Action]] = []
         self._begun = False
+        self._length = 1
+
+    @property
+    def length(self) -> int:
+        """Number of lines."""
+        return self._length
 
     @property
     def opening(self) -> dict[str, Any]:
@@ -87,6 +93,7 @@ class Journal:
         content, opening = log.content, log.opening
         self._opening = lambda: opening
         self._lines = [lambda: content]
+        self._length = len(log.entries) + 1
         self._steps = list(steps)
         for number, (_, action) in enumerate(steps, 1):
             self._numbers.setdefault(action, number)
@@ -115,10 +122,11 @@ class Journal:
                 grows = first if first < self.count else None
                 self._append(_Done(self.count, change, now(), grows))
 
-    def saved(self, path: str | os.PathLike[str]) -> None:
-        """Note that the labels were saved as they are now."""
-        line = {"line": "saved", "file": Path(path).name, "step": self.count, "time": now()}
-        self._append(_Said(line))
+    def saved(self, path: str | os.PathLike[str], length: int | None = None) -> None:
+        """Note that a label file has what the first `length` lines tell; by default all so far."""
+        lines = self._length if length is None else length
+        name = Path(path).name
+        self._append(_Said({"line": "saved", "file": name, "lines": lines, "time": now()}))
 
     def write_to(self, path: str | os.PathLike[str]) -> None:
         """Write all lines into another file, which is replaced if it is there.
@@ -135,6 +143,7 @@ class Journal:
     def _append(self, line: Callable[[], bytes]) -> None:
         self.begin()
         self._lines.append(line)
+        self._length += 1
         if self.file is not None:
             self.file.push(line)
 
@@ -192,7 +201,7 @@ class JournalLog:
         The first line.
     entries : tuple
         Of every further line what it is ("do", "undo", "redo", "saved") and its `Step`, the number
-        of a step, or the name of a file.
+        of a step, or the number of lines that the file has.
     content : bytes
         Of the file, without a last line that is not complete.
     """
@@ -206,6 +215,20 @@ class JournalLog:
     def count(self) -> int:
         """How many steps there are, those included that were undone."""
         return sum(kind == "do" for kind, _ in self.entries)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the label file that was saved last has all of it."""
+        steps = [i for i, (kind, _) in enumerate(self.entries, 2) if kind != "saved"]
+        return not steps or self._saved_lines >= steps[-1]
+
+    def until_saved(self) -> JournalLog:
+        """Return the part of the journal that is in the label file that was saved last."""
+        return replace(self, entries=self.entries[: max(0, self._saved_lines - 1)])
+
+    @property
+    def _saved_lines(self) -> int:
+        return max((entry for kind, entry in self.entries if kind == "saved"), default=0)
 
     @property
     def last(self) -> str:
@@ -255,7 +278,7 @@ def _entries(values: list[dict[str, Any]], name: str) -> Iterator[tuple[str, Any
             if kind in ("undo", "redo"):
                 yield kind, int(value["step"])
             elif kind == "saved":
-                yield kind, str(value["file"])
+                yield kind, int(value["lines"])
             else:
                 step: Step = read_step(value)
                 count += 1

@@ -139,8 +139,14 @@ class JournalFile:
             else:
                 self._failing = False
 
-    def move(self, path: str | os.PathLike[str]) -> None:
-        """Go on in another file, which replaces what is there; the one before is removed.
+    def move(self, path: str | os.PathLike[str], *, keep: bool = False) -> None:
+        """Go on in another file, which replaces what is there.
+
+        Parameters
+        ----------
+        path : path-like
+        keep : bool
+            Whether the file before stays as it is; else it is removed.
 
         Raises
         ------
@@ -162,7 +168,7 @@ class JournalFile:
             self._use(self._taken(self.path), len(content))
             self._unwritten = b""
             self._failing = False
-            if existed:
+            if existed and not keep:
                 with contextlib.suppress(OSError):
                     former.unlink()
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from samari.engine.automatic import Automatic
 from samari.engine.checks import file_name
+from samari.engine.events import SessionEvent
 from samari.engine.journal import Journal, JournalLog, beside, read_journal
-from samari.engine.journal_file import JournalFile
-from samari.engine.journal_opening import opening_of
+from samari.engine.journal_file import JournalFile, is_held
+from samari.engine.journal_opening import check_image, initial_labels, opening_of
 from samari.engine.restore import apply_log, planes_of, session_options
-from samari.errors import ExportError, ModelError, SamariError
+from samari.errors import ExportError, InputError, ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +64,13 @@ class Recorded(Automatic):
         """
         super().save(path)
         self.journal.saved(path)
-        own = None if self.journal.file is None else self.journal.file.path
-        if own is not None and os.path.realpath(own) == os.path.realpath(beside(path)):
+        target, own = beside(path), self.journal.file
+        if own is not None and os.path.realpath(own.path) == os.path.realpath(target):
             return
         try:
-            self.journal.write_to(beside(path))
+            if is_held(target):
+                raise ExportError(f"{target} is in use by another session")
+            self.journal.write_to(target)
         except ExportError as error:
             raise ExportError(f"{path} was saved, but not its journal: {error}") from error
 
@@ -160,6 +163,36 @@ class Recorded(Automatic):
         session.journal.go_on(log, apply_log(session._state, session.history, log))
         return session
 
+    def take_up(self, log: JournalLog) -> None:
+        """Go on with what a journal tells, in a session in which nothing was done yet.
+
+        The session keeps its own channel, contrast limits and voxel size. It does not record into
+        the journal's file until it is told to.
+
+        Raises
+        ------
+        InputError
+            If something was done already.
+        JournalError
+            If the journal belongs to another image, or to labels that it does not hold.
+        """
+        if self.history.done or self.store.highest or self.pending:
+            raise InputError(
+                "this session has objects or prompts already; a journal is taken up at the "
+                "beginning: open another session for it, with Session.restore"
+            )
+        check_image(log.opening, self.planes, log.name, content=True)
+        array = self.labels
+        began = initial_labels(log.opening, self.planes, None, log.name)
+        if log.opening["labels"]["from"] != "background":
+            self.store.make_room(int(began.max(initial=0)))
+            self.store.array[...] = began
+            self.store.highest = self.store.scan_highest()
+            self.store.census.forget()
+        self.journal.go_on(log, apply_log(self._state, self.history, log))
+        told = [SessionEvent("labels", None, self.labels is not array), SessionEvent("objects")]
+        self._listeners.emit([*told, SessionEvent("history")])
+
     @classmethod
     def replay(
         cls,
@@ -228,12 +261,3 @@ def findable(model: Any) -> str:
         name = getattr(model, "requested", None) or getattr(model, "model_name", None) or model.name
     # What is a file is found from any folder.
     return os.path.abspath(name) if os.sep in name or os.path.isfile(name) else name
-
-
-def restorable(path: str | os.PathLike[str]) -> JournalLog | None:
-    """Return a journal if it can be read and tells of an object or an edit, else None."""
-    try:
-        log = read_journal(path)
-    except SamariError:
-        return None
-    return log if log.count else None

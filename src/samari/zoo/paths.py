@@ -28,15 +28,34 @@ def models_dir(folder: str | Path | None = None) -> Path:
         or ``~/.local/share/samari/models`` elsewhere.
     """
     chosen = folder or os.environ.get("SAMARI_MODELS")
-    if chosen:
-        return Path(chosen).expanduser()
+    return Path(chosen).expanduser() if chosen else data_dir() / "models"
+
+
+def data_dir() -> Path:
+    """Return the folder of what Samari keeps for this user; see `models_dir`."""
     if sys.platform == "win32":
         data = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
         data = Path.home() / "Library" / "Application Support"
     else:
         data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "samari" / "models"
+    return Path(data) / "samari"
+
+
+def hub_cache() -> Path:
+    """Return the folder in which huggingface_hub keeps what it downloaded, without importing it.
+
+    Its own rules are ``HF_HUB_CACHE``, else ``hub`` in ``HF_HOME``, else in ``~/.cache``. Where it
+    is loaded already, it is asked.
+    """
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:
+        return Path(constants.HF_HUB_CACHE)
+    own = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if not own:
+        shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        own = os.path.join(os.environ.get("HF_HOME") or f"{shared}/huggingface", "hub")
+    return Path(os.path.expandvars(os.path.expanduser(own)))
 
 
 def bundled_folder(name: str) -> Path:
