@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from samari.engine.box_rule import BoxRule
 from samari.engine.decoding import StepDecoder
 from samari.engine.devices import choose_device, choose_dtype
 from samari.engine.embedding import Embedding, EmbeddingCache, content_key
@@ -86,7 +87,7 @@ class Segmenter:
         if self._dtype != torch.float32:
             network.vision_encoder.to(self._dtype)
         self._model = network.to(self._device)
-        self._rule = FrameRule.of(network.config)
+        self._rule, self._boxes = FrameRule.of(network.config), BoxRule.of(network.config)
         self._cache = EmbeddingCache() if cache is None else cache
         self._decoder = StepDecoder(network)
 
@@ -371,9 +372,8 @@ class Segmenter:
         for prompt, answer in zip(prompts, answers, strict=True):
             chosen = answer.chosen(prompt.choice(prompt.n_steps - 1))
             masks, boxes = masks_of(answer.logits, frame)
-            predictions.append(
-                Prediction(masks, answer.scores, answer.logits, chosen, tuple(boxes))
-            )
+            bounds = tuple(self._boxes.cut(masks, boxes, prompt))
+            predictions.append(Prediction(masks, answer.scores, answer.logits, chosen, bounds))
         return predictions
 
     def _key(self, rgb: NDArray[np.uint8]) -> str:
