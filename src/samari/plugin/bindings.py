@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Modes of a labels layer in which Enter or Escape belong to what is being drawn; on the layer of
 #: the brush, Escape ends painting.
-_DRAWING = {
+_DRAWING: dict[str, dict[str, tuple[str, ...]]] = {
     "labels": {"polygon": ("Enter", "Escape"), "paint": ("Escape",), "erase": ("Escape",)},
     "mask": {"polygon": ("Enter", "Escape")},
 }

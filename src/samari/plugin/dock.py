@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from samari.errors import SamariError
 from samari.plugin import notices
 from samari.plugin.controller import Controller
-from samari.plugin.dock_layout import NEW_LAYER, DockLayout
+from samari.plugin.dock_layout import DockLayout
 from samari.plugin.everything_panel import EverythingPanel
+from samari.plugin.labels_choice import LabelsChoice
 from samari.plugin.model_choice import ModelChoice
+from samari.plugin.objects_table import ObjectsTable
 from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
 
@@ -49,10 +50,16 @@ class SamariDock(QWidget):
         self._renew_soon = False
         # Not tried again by itself: an error is told once.
         self._refused: Any = None
-        self._targets: list[Any] = []
         self._download = ("", 0, 0)
         self.everything = EverythingPanel(self._viewer, self._workshop.inference)
-        self.ui = DockLayout(self, ModelChoice(self._workshop.files, model), self.everything)
+        self.objects = ObjectsTable()
+        self.ui = DockLayout(
+            self,
+            ModelChoice(self._workshop.files, model),
+            LabelsChoice(self._viewer, self._workshop.files),
+            self.everything,
+            self.objects,
+        )
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
@@ -91,7 +98,10 @@ class SamariDock(QWidget):
     def _connect(self) -> None:
         ui = self.ui
         ui.image.changed.connect(self._on_image)
-        ui.labels.activated.connect(self._on_target)
+        ui.target.chosen.connect(self._on_target)
+        ui.target.progress.connect(self._on_download)
+        ui.hover.toggled.connect(self._on_hover)
+        ui.brush.clicked.connect(self._on_brush)
         ui.model.ready.connect(self._on_model)
         ui.model.progress.connect(self._on_download)
         ui.cancel.clicked.connect(self._on_cancel)
@@ -112,14 +122,23 @@ class SamariDock(QWidget):
     def _on_image(self, layer: Any = None) -> None:
         self._soon.start()
 
-    def _on_target(self, index: int) -> None:
-        target, old = self._targets[index], self.controller
+    def _on_target(self, target: Any) -> None:
+        old = self.controller
         if old is None:
             self._open(unwrapped(self.ui.image.value), target)
-        elif target is None or target != old.labels_layer:
-            # A layer that cannot be written is refused: go on with the one before.
+        elif self.ui.target.accepts(target, old) and target != old.labels_layer:
             if not self._open(old.image, target):
                 self._open(old.image, old.labels_layer)
+            if self.controller is not None:
+                self.controller.take_over(old)
+
+    def _on_hover(self, checked: bool) -> None:
+        if self.controller is not None:
+            self.controller.hover = checked
+
+    def _on_brush(self) -> None:
+        self._call("brush")
+        self._refresh()
 
     def _on_model(self, name: str) -> None:
         if self.controller is not None:
@@ -130,7 +149,9 @@ class SamariDock(QWidget):
         self._refresh()
 
     def _on_cancel(self) -> None:
-        if self.ui.model.downloading:
+        if self.ui.target.copying:
+            self.ui.target.cancel()
+        elif self.ui.model.downloading:
             self.ui.model.cancel()
         elif self.controller is not None:
             self.controller.cancel()
@@ -263,7 +284,10 @@ class SamariDock(QWidget):
             controller.changed.connect(self._refresh)
             controller.closed.connect(self._on_controller_closed)
             controller.outdated.connect(self._on_outdated)
+            controller.hover = self.ui.hover.isChecked()
         self.everything.use(controller)
+        self.objects.use(controller)
+        self.ui.target.use(controller)
         if not self._closed:
             self._list_targets()
             self._refresh()
@@ -275,22 +299,17 @@ class SamariDock(QWidget):
 
     def _list_targets(self) -> None:
         """List the labels layers that objects can be added to."""
-        own = () if self.controller is None else (self.controller.preview, self.everything.layer)
-        layers = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
-        self._targets = [None, *(layer for layer in layers if layer not in own)]
-        combo = self.ui.labels
-        combo.clear()
-        combo.addItem(NEW_LAYER)
-        combo.addItems([layer.name for layer in self._targets[1:]])
-        if self.controller is not None and self.controller.labels_layer in self._targets:
-            combo.setCurrentIndex(self._targets.index(self.controller.labels_layer))
+        own = [self.everything.layer]
+        if self.controller is not None:
+            own += [self.controller.preview, self.controller.brush_layer]
+        self.ui.target.fill(own)
 
     # What is shown
 
     def _refresh(self) -> None:
         """Show the state of the controller."""
         ui, controller = self.ui, self.controller
-        for widget in (ui.labels, ui.click, ui.box, ui.plus, ui.minus, ui.save, ui.keys):
+        for widget in (ui.target, ui.click, ui.box, ui.plus, ui.minus, ui.save, ui.keys):
             widget.setEnabled(controller is not None)
         history = None if controller is None else controller.session.history
         ui.undo.setEnabled(history is not None and history.can_undo)
@@ -298,6 +317,8 @@ class SamariDock(QWidget):
         pending = controller is not None and bool(controller.session.pending)
         ui.accept.setEnabled(pending)
         ui.discard.setEnabled(pending)
+        ui.brush.setEnabled(pending)
+        ui.target.refresh()
         self._refresh_candidates()
         self._refresh_progress()
         renewal = "" if controller is None else controller.renewal
@@ -308,6 +329,7 @@ class SamariDock(QWidget):
             return
         ui.device.setText(controller.where or "not loaded yet")
         tool = {"points": ui.click, "shapes": ui.box}.get(controller.tool)
+        tool = ui.brush if controller.brushing else tool
         for group, checked in (
             (ui.tools, tool),
             (ui.polarity, ui.minus if controller.negative else ui.plus),

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 
 from samari.engine.candidates import Thresholds
-from samari.plugin.dock_layout import button, row
+from samari.plugin.dock_widgets import button, row
 from samari.plugin.everything_run import EverythingRun
 
 if TYPE_CHECKING:

@@ -69,6 +69,11 @@ class ObjectActions(ControllerState):
         """Whether the pending mask is being edited with the brush."""
         return self._brush.layer is not None
 
+    @property
+    def brush_layer(self) -> Labels | None:
+        """The layer on which the pending mask is painted, None while the brush is not out."""
+        return self._brush.layer
+
     def object_under_cursor(self) -> int:
         """Return the label of the accepted object under the mouse, 0 if there is none."""
         dims = self._viewer.dims
@@ -99,9 +104,10 @@ class ObjectActions(ControllerState):
             return
         self._labels.put_back()
         record = self.session.objects.get(label)
-        prompted = record is not None and record.reopens_from_prompts
-        here = prompted and any(part.plane == self._plane for part in record.parts)  # type: ignore[union-attr]
-        if self._try(lambda: self.session.reopen(label, None if here else self._plane) or True):
+        parts = record.parts if record is not None and record.reopens_from_prompts else ()
+        here = any(part.plane == self._plane for part in parts)
+        plane = None if here else self._plane
+        if self._done(lambda: self.session.reopen(label, plane)):
             self._last = label
             self.set_tool("points")
             self._say(f"Object {label} is open: correct it, Enter replaces it")
@@ -112,7 +118,7 @@ class ObjectActions(ControllerState):
         if not label or self._busy_accepting():
             return
         self._labels.put_back()
-        if self._try(lambda: self.session.delete(label) or True):
+        if self._done(lambda: self.session.delete(label)):
             self._say(f"Object {label} deleted")
 
     def join(self, label: int = 0, into: int = 0) -> None:
@@ -125,7 +131,7 @@ class ObjectActions(ControllerState):
             self._say("Accept, reopen or look at an object first: the next one is joined to it")
             return
         self._labels.put_back()
-        if self._try(lambda: self.session.merge(into, label) or True):
+        if self._done(lambda: self.session.merge(into, label)):
             self._last = into
             self._say(f"Object {label} is now a part of object {into}")
 
@@ -222,6 +228,10 @@ class ObjectActions(ControllerState):
 
     def _on_counted(self) -> None:
         self.objects_changed.emit(None)
+
+    def _done(self, action: Callable[[], object]) -> bool:
+        """Do something; False, and a notification, if it could not be done."""
+        return self._try(lambda: (action(), True)) is not None
 
     def _try(self, action: Callable[[], Any]) -> Any:
         """Return what an action returns, or None and a notification if it could not be done."""
