@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,3 +42,24 @@ def test_user_data_folder_of_each_system(
 def test_asking_makes_no_folder(home: Path) -> None:
     assert models_dir() == home
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"HF_HOME": "~/shared"},
+        {"XDG_CACHE_HOME": "/xdg"},
+        {"HF_HUB_CACHE": "~/$KIND/models", "KIND": "quick", "HF_HOME": "/elsewhere"},
+        {"HUGGINGFACE_HUB_CACHE": "/old"},
+    ],
+)
+def test_the_cache_of_the_hub_is_found_without_its_library(variables: dict[str, str]) -> None:
+    program = (
+        "import sys; from samari.zoo.paths import hub_cache; own = hub_cache(); "
+        "assert 'huggingface_hub' not in sys.modules; import huggingface_hub.constants as c; "
+        "assert str(own) == c.HF_HUB_CACHE == str(hub_cache()), (own, c.HF_HUB_CACHE)"
+    )
+    names = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME")
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    subprocess.run([sys.executable, "-c", program], env={**kept, **variables}, check=True)

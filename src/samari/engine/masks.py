@@ -2,8 +2,8 @@
 
 Logits come at a quarter of the frame's pixels. They are resized to the padded frame, the padding is
 cut off, the rest is resized to the plane, and only then compared with 0 (Kirillov et al., "Segment
-Anything", 2023, as released). Both resizes are linear along each axis, so each axis has one matrix
-from logits to pixels; of it only the part around an object is needed.
+Anything", 2023, as released). Both resizes are linear along each axis, so each pixel is a
+weighted sum of few logits along each axis. Only the pixels around an object are computed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from scipy import sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from samari.engine.frames import Frame
 
 Box = tuple[int, int, int, int]
+#: Indices (n,) into the values along an axis with their weights (n,), one pair for every tap.
+Taps = list[tuple["NDArray[np.intp]", "NDArray[np.float32]"]]
 
 #: A logit of this size is "certainly": what a mask prompt of a user's mask is filled with. The
 #: sigmoid of it is 0.999.
@@ -27,7 +28,7 @@ CERTAIN = 6.9
 #: Logit of a mask that the model was not asked for: empty without a doubt.
 EMPTY_LOGIT = -20.0
 #: Pixels of a plane that are drawn at a time.
-_STRIP = 2**18
+_STRIP = 2**15
 
 
 def masks_of(
@@ -70,13 +71,13 @@ def _draw(
             return None
         spans.append(span)
     (y0, y1), (x0, x1) = spans
-    taps_y, along_y = axes[0].matrix(y0, y1)
-    taps_x, along_x = axes[1].matrix(x0, x1)
+    taps_y, along_y = axes[0].weights(y0, y1)
+    taps_x, along_x = axes[1].weights(x0, x1)
+    wide = np.ascontiguousarray(_mixed(logits[taps_y, taps_x].T, along_x).T)
     # Rows of pixels in strips: temporaries that stay in the processor's cache.
-    wide = np.ascontiguousarray((along_x @ logits[taps_y, taps_x].T).T)
     strip = max(1, _STRIP // (x1 - x0))
     for row in range(0, y1 - y0, strip):
-        part = along_y[row : row + strip] @ wide
+        part = _mixed(wide, [(at[row : row + strip], w[row : row + strip]) for at, w in along_y])
         np.greater(part, 0, out=mask[y0 + row : y0 + row + len(part), x0:x1])
     inner = box_of(mask[y0:y1, x0:x1])
     if inner is None:
@@ -110,23 +111,34 @@ class _AxisResize:
         stop = int(np.searchsorted(self._lowest, last, side="right"))
         return (start, stop) if start < stop else None
 
-    def matrix(self, start: int, stop: int) -> tuple[slice, sparse.csr_matrix]:
+    def weights(self, start: int, stop: int) -> tuple[slice, Taps]:
         """Return the logits that pixels `start` to `stop` take from, and their weights.
 
-        The matrix has a row a pixel and a column a logit. Each of the two resizes takes from two
-        neighbours, so a row has four entries; some fall on one logit and add up.
+        Each of the two resizes takes from two neighbours, so a pixel takes from four logits (some
+        of them the same); from two where the second resize changes nothing.
         """
         taps = slice(int(self._lowest[start]), int(self._highest[stop - 1]) + 1)
         low, high, weight = self._first
         w = self._weight[start:stop]
-        columns, shares = [], []
+        mixed: Taps = []
         for inner, share in ((self._low[start:stop], 1 - w), (self._high[start:stop], w)):
-            columns += [low[inner], high[inner]]
-            shares += [share * (1 - weight[inner]), share * weight[inner]]
-        entries = np.stack(shares, axis=1).ravel(), np.stack(columns, axis=1).ravel() - taps.start
-        ends = np.arange(0, 4 * (stop - start) + 1, 4)
-        shape = (stop - start, taps.stop - taps.start)
-        return taps, sparse.csr_matrix((*entries, ends), shape=shape)
+            if share.any():
+                mixed.append((low[inner] - taps.start, share * (1 - weight[inner])))
+                mixed.append((high[inner] - taps.start, share * weight[inner]))
+        return taps, mixed
+
+
+def _mixed(values: NDArray[np.float32], taps: Taps) -> NDArray[np.float32]:
+    """Return weighted sums of the rows of (m, columns) values: (n, columns)."""
+    (first, weight), *others = taps
+    total = np.take(values, first, axis=0)
+    total *= weight[:, None]
+    part = np.empty_like(total)
+    for rows, weight in others:
+        np.take(values, rows, axis=0, out=part, mode="clip")
+        part *= weight[:, None]
+        total += part
+    return total
 
 
 def _lerp(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
-from samari.engine.session import Session
+from samari.errors import InputError
 from samari.plugin import notices
 from samari.plugin.inference import Inference
+from samari.plugin.journal_actions import JournalActions
 from samari.plugin.labels_sync import LabelsSync
 from samari.plugin.preview import Preview
 from samari.plugin.prompts_sync import PromptsSync
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from samari.engine.prediction import Prediction
 
 
-class ControllerState(QObject):
+class ControllerState(JournalActions):
     """One image layer, one Session, the layers that show it, and the questions to the model.
 
     The parameters are those of `Controller`.
@@ -55,22 +56,23 @@ class ControllerState(QObject):
         self._note = ""
         self._plane: PlaneIndex | None = None
         self._limits_at_opening = source.layer.contrast_limits
-        self.session = Session(
-            source.data,
-            axes=source.axes,
-            rgb=bool(source.layer.rgb),
-            channel=source.channel(viewer),
-            contrast_limits=source.contrast_limits(),
-            labels=None if labels is None else source.session_array(labels.data),
-            segmenter=self._segmenter,  # type: ignore[arg-type]  # stands for a Segmenter
-            name=source.layer.name,
+        options = {
+            "image": source.data,
+            "axes": source.axes,
+            "rgb": bool(source.layer.rgb),
+            "channel": source.channel(viewer),
+            "contrast_limits": source.contrast_limits(),
+            "segmenter": self._segmenter,
+            "name": source.layer.name,
             **source.voxels(),
-        )
+        }
+        self._open_session(labels, options)
         self._inference = Inference(
             self.session, self._segmenter, self._workshop.inference, self._tell, self._on_error
         )
-        self._inference.warm_up()
+        self._inference.warm_up(self._visible_plane())
         self._labels = LabelsSync(viewer, source, self.session, self._on_replaced, labels)
+        self._journal.remember_on(self._labels.layer)
         self._preview = Preview(viewer, source, self.session)
         self._preview.insert()
         self._prompts = PromptsSync(viewer, source, self.session, self._on_refused)
@@ -156,6 +158,14 @@ class ControllerState(QObject):
     def where(self) -> str:
         """Device the model computes on; empty before it is loaded."""
         return self._segmenter.where
+
+    def _visible_plane(self) -> PlaneIndex | None:
+        """Return the plane on screen, None if the image shows none."""
+        try:
+            view, point = self._source.visible_plane(self._viewer)
+            return self.session.planes.plane_at(point, view)
+        except InputError:
+            return None
 
     def _on_replaced(self) -> None:
         """Tell that image or labels got another array: a new Session is needed."""

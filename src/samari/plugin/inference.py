@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from samari.engine.prediction import Prediction
     from samari.engine.session import Session
     from samari.plugin.models import DeferredSegmenter
-    from samari.plugin.worker import JobThread
+    from samari.plugin.pace import ComputeThreads
+    from samari.plugin.worker import InferenceThread
 
 #: Encodings that take longer than this many seconds are shown in napari's activity dock.
 SHOW_AFTER = 0.3
@@ -35,7 +36,7 @@ class Inference:
     ----------
     session : Session
     segmenter : DeferredSegmenter
-    thread : JobThread
+    thread : InferenceThread
     changed : callable
         Called without arguments whenever `text`, `progress` or `busy` changed.
     failed : callable
@@ -53,7 +54,7 @@ class Inference:
         self,
         session: Session,
         segmenter: DeferredSegmenter,
-        thread: JobThread,
+        thread: InferenceThread,
         changed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -83,9 +84,11 @@ class Inference:
         self._segmenter = segmenter
         self._encoded.clear()
 
-    def warm_up(self) -> None:
-        """Begin to load the model; the window can be built meanwhile."""
+    def warm_up(self, plane: PlaneIndex | None) -> None:
+        """Begin to load the model and to encode a plane; the layers can be built meanwhile."""
         self._load()
+        if plane is not None:
+            self.encode(plane)
 
     def encode(self, plane: PlaneIndex, priority: Priority = Priority.VISIBLE) -> Job | None:
         """Encode a plane in the background, unless it is or is being encoded.
@@ -127,7 +130,7 @@ class Inference:
             if request in self._asked and not self._asked[request].hopeless:
                 continue
             job = Job(
-                partial(_answer_steps, self._session, request),
+                partial(_answer_steps, self._session, request, self._thread.compute),
                 Priority.CLICK,
                 after=self.encode(request.plane, Priority.CLICK),
                 done=self._on_answer,
@@ -260,8 +263,15 @@ def _encode_steps(
 
 
 def _answer_steps(
-    session: Session, request: Request, job: Job
+    session: Session, request: Request, compute: ComputeThreads, job: Job
 ) -> Generator[tuple[int, int], None, Prediction]:
-    """Predict the candidates of one request."""
-    prediction = yield from session.compute_steps(request)
-    return prediction
+    """Predict the candidates of one request; the plane is encoded, or else it is now."""
+    steps = session.compute_steps(request)
+    with compute.short():
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            answer: Prediction = end.value
+            return answer
+    yield step
+    return (yield from steps)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from samari.plugin.pace import collector_at_rest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -61,10 +63,11 @@ class DeferredSegmenter:
         """
         with self._lock:
             if self._segmenter is None:
-                from samari.engine.predict import Segmenter
-
                 model, device, dtype, cache = self._arguments
-                self._segmenter = Segmenter(model, device, dtype, cache=cache)
+                with collector_at_rest():
+                    from samari.engine.predict import Segmenter
+
+                    self._segmenter = Segmenter(model, device, dtype, cache=cache)
             return self._segmenter
 
     def __getattr__(self, name: str) -> Any:

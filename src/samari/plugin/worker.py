@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, Qt, Signal
 
 from samari.plugin.jobs import JobLoop
+from samari.plugin.pace import ComputeThreads, collector_at_rest, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,24 +111,34 @@ class JobThread(QObject):
 
 
 def prepare_inference() -> None:
-    """Give the inference thread all cores the process may use, leaving other threads as they are.
+    """Import torch, and give the inference thread all cores, leaving other threads as they are.
 
     torch keeps the number of its compute threads per calling thread, so this changes nothing for
-    the rest of the process. ``OMP_NUM_THREADS`` is respected.
+    the rest of the process.
     """
-    import torch
+    with collector_at_rest():
+        import torch
 
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    try:
-        available = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        available = os.cpu_count() or 1
-    torch.set_num_threads(max(1, int(wanted) if wanted.isdigit() else available))
+    torch.set_num_threads(usable_cores())
 
 
-def inference_thread() -> JobThread:
-    """Return the thread that all torch work of one dock runs on."""
-    return JobThread("samari-inference", prepare_inference)
+class InferenceThread(JobThread):
+    """The thread that all torch work of one dock runs on.
+
+    Attributes
+    ----------
+    compute : ComputeThreads
+        For short computations on it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("samari-inference", prepare_inference)
+        self.compute = ComputeThreads(usable_cores())
+
+
+def inference_thread() -> InferenceThread:
+    """Return a thread for all torch work of one dock."""
+    return InferenceThread()
 
 
 def io_thread() -> JobThread:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from samari.engine.embedding import EmbeddingCache
+from samari.plugin.jobs import Job, Priority
 from samari.plugin.models import DeferredSegmenter
 from samari.plugin.worker import inference_thread, io_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 
@@ -37,9 +39,29 @@ class Workshop:
             self._segmenters[key] = DeferredSegmenter(model, cache=self._cache)
         return self._segmenters[key]
 
+    def warm_up(self, imported: Callable[[], None]) -> None:
+        """Begin to import torch on the inference thread; tell when it is done, or has failed.
+
+        The import needs Python's lock most of the time, as does the building of layers: side by
+        side both take twice as long, and the model, which needs no lock, starts late.
+        """
+        self.inference.submit(
+            Job(
+                _nothing,
+                Priority.VISIBLE,
+                done=lambda job, result: imported(),
+                failed=lambda job, error: imported(),
+            )
+        )
+
     def close(self) -> None:
         """End both threads without waiting for them, and let go of models and embeddings."""
         self.inference.close()
         self.files.close()
         self._segmenters.clear()
         self._cache.clear()
+
+
+def _nothing(job: Job) -> Generator[tuple[int, int], None, None]:
+    """Do nothing, on a thread that is ready."""
+    yield from ()

@@ -13,7 +13,7 @@ from samari.errors import InputError, ModelError, WeightsError
 from samari.zoo.digests import can_check, file_digest
 from samari.zoo.download import Job, download, write
 from samari.zoo.models import MODELS, ModelFile, ModelInfo
-from samari.zoo.paths import bundled_folder, checked_name, longest_path, models_dir
+from samari.zoo.paths import bundled_folder, checked_name, hub_cache, longest_path, models_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,6 +254,8 @@ def _find_listed(info: ModelInfo, home: Path) -> Path | None:
 
 def _find_in_hub_cache(info: ModelInfo) -> Path | None:
     """Look where `samari.sam.weights_hub` downloads to, without loading torch for it."""
+    if not (hub_cache() / f"models--{info.hub_id.replace('/', '--')}").is_dir():
+        return None  # most often so; the import would cost more than all else here
     from huggingface_hub import try_to_load_from_cache
 
     found = [try_to_load_from_cache(info.hub_id, file.name) for file in info.files]

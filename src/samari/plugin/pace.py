@@ -1,0 +1,102 @@
+"""How the inference thread gets the most out of a processor that it does not have to itself."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: A trial of the other number of threads comes once in so many computations that nobody waits for,
+#: and once in so many that somebody waits for, if it was not much slower the last time.
+_TRIAL, _TRIAL_WAITED = 8, 20
+#: Weight of the newest measurement.
+_NEWEST = 0.3
+
+
+class ComputeThreads:
+    """Chooses between one compute thread and all cores for short computations.
+
+    The threads of one operation wait for each other. On a processor that others use too, that
+    waiting can take twenty times as long as the computation itself; on an idle one, two threads
+    are quicker than one. What was quicker lately is taken; the other one is tried from time to
+    time, most often in computations that nobody waits for.
+
+    Belongs to the inference thread: torch keeps the number of compute threads per calling thread.
+
+    Parameters
+    ----------
+    most : int
+        Number of cores that this process may use.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._seconds: dict[int, float] = {}
+        self._count = 0
+
+    def choose(self, waited_for: bool) -> int:
+        """Return the number of threads for the next short computation."""
+        known = self._seconds
+        best = min(known, key=lambda threads: known[threads], default=1)
+        other = self.most if best == 1 else 1
+        if not known or other == best:
+            return best
+        if other not in known:
+            return other
+        self._count += 1
+        if waited_for:
+            trial = self._count % _TRIAL_WAITED == 0 and known[other] < 2 * known[best]
+        else:
+            trial = self._count % _TRIAL == 0
+        return other if trial else best
+
+    def note(self, threads: int, seconds: float) -> None:
+        """Remember what a computation took."""
+        before = self._seconds.get(threads, seconds)
+        self._seconds[threads] = (1 - _NEWEST) * before + _NEWEST * seconds
+
+    @contextlib.contextmanager
+    def short(self, waited_for: bool = True) -> Iterator[int]:
+        """Compute with the number of threads that suits, and measure it."""
+        import torch
+
+        threads = self.choose(waited_for)
+        torch.set_num_threads(threads)
+        start = time.perf_counter()
+        try:
+            yield threads
+            self.note(threads, time.perf_counter() - start)
+        finally:
+            torch.set_num_threads(self.most)
+
+
+def usable_cores() -> int:
+    """Return how many compute threads to use at most; ``OMP_NUM_THREADS`` is respected."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit():
+        return max(1, int(wanted))
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Put Python's garbage collector off while a large library is imported.
+
+    The import of torch makes a million objects that stay. Looking through them and napari's again
+    and again is a quarter of the time that the import takes.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

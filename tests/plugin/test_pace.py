@@ -1,0 +1,87 @@
+"""Compute threads are chosen by what was quicker lately; the collector is put back on."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+import torch
+
+from samari.plugin.pace import ComputeThreads, collector_at_rest
+
+
+def test_both_numbers_of_threads_are_tried_and_the_quicker_one_is_kept() -> None:
+    threads = ComputeThreads(4)
+    seconds = {1: 0.05, 4: 0.03}
+    chosen = []
+    for _ in range(12):
+        chosen.append(threads.choose(waited_for=True))
+        threads.note(chosen[-1], seconds[chosen[-1]])
+    assert chosen == [1] + 11 * [4]
+
+
+def test_on_a_busy_processor_clicks_stay_with_one_thread_and_others_try_again() -> None:
+    threads = ComputeThreads(2)
+    threads.note(1, 0.05)
+    threads.note(2, 0.7)
+    assert {threads.choose(waited_for=True) for _ in range(100)} == {1}
+    assert {threads.choose(waited_for=False) for _ in range(20)} == {1, 2}
+    for _ in range(20):  # it has become idle
+        threads.note(2, 0.03)
+    assert threads.choose(waited_for=True) == 2
+
+
+def test_a_click_tries_the_other_number_now_and_then_if_it_was_about_as_quick() -> None:
+    threads = ComputeThreads(2)
+    threads.note(1, 0.04)
+    threads.note(2, 0.05)
+    chosen = [threads.choose(waited_for=True) for _ in range(100)]
+    assert 1 <= chosen.count(2) <= 10
+
+
+def test_with_one_core_there_is_no_choice() -> None:
+    threads = ComputeThreads(1)
+    threads.note(1, 0.1)
+    assert {threads.choose(waited_for=False) for _ in range(30)} == {1}
+
+
+def test_a_short_computation_is_measured_and_all_cores_are_given_back() -> None:
+    seen = []
+
+    def work() -> None:
+        torch.set_num_threads(2)
+        threads = ComputeThreads(2)
+        with threads.short() as count:
+            seen.append((count, torch.get_num_threads()))
+        with pytest.raises(ValueError, match="broken"), threads.short():
+            raise ValueError("broken")
+        seen.append(torch.get_num_threads())
+        seen.append(sorted(threads._seconds))
+
+    before = torch.get_num_threads()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(1, 1), 2, [1]]
+    assert torch.get_num_threads() == before
+
+
+def test_the_collector_is_on_again_even_after_an_error() -> None:
+    assert gc.isenabled()
+    with collector_at_rest():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="broken"), collector_at_rest():
+        raise ValueError("broken")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with collector_at_rest():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
