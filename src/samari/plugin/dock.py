@@ -16,12 +16,16 @@ from samari.plugin.everything_panel import EverythingPanel
 from samari.plugin.labels_choice import LabelsChoice
 from samari.plugin.model_choice import ModelChoice
 from samari.plugin.objects_table import ObjectsTable
+from samari.plugin.pace import collector_at_rest
 from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+#: Milliseconds after which a session begins even if torch is not imported yet: on a slow disk the
+#: layers can be built while it is read.
+_PATIENCE_MS = 2500
 _IDLE = "Click on an object. Right-click on what does not belong to it."
 
 
@@ -46,6 +50,12 @@ class SamariDock(QWidget):
         self._viewer = unwrapped(napari_viewer)
         self.controller: Controller | None = None
         self._workshop = Workshop()
+        self._ready = False
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.timeout.connect(self._on_ready)
+        self._patience.start(_PATIENCE_MS)
+        self._workshop.warm_up(self._on_ready)
         self._closed = False
         self._renew_soon = False
         # Not tried again by itself: an error is told once.
@@ -90,6 +100,7 @@ class SamariDock(QWidget):
             return
         self._closed = True
         self._soon.stop()
+        self._patience.stop()
         self._use(None)
         self._workshop.close()
 
@@ -226,7 +237,7 @@ class SamariDock(QWidget):
 
     def _follow_image(self) -> None:
         """Annotate the chosen image, if it is another one than before."""
-        if self._closed:
+        if self._closed or not self._ready:
             return
         if self._first:
             self._choose_first()
@@ -240,6 +251,11 @@ class SamariDock(QWidget):
             return
         elif chosen != self._refused:
             self._open(chosen, None)
+
+    def _on_ready(self) -> None:
+        self._patience.stop()
+        self._ready = True
+        self._soon.start()
 
     def _choose_first(self) -> None:
         """Take the image that is active in the viewer."""
@@ -262,9 +278,10 @@ class SamariDock(QWidget):
         self._use(None)
         self._refused = None
         try:
-            controller = Controller(
-                self._viewer, image, self.ui.model.model, labels=labels, workshop=self._workshop
-            )
+            with collector_at_rest():
+                controller = Controller(
+                    self._viewer, image, self.ui.model.model, labels=labels, workshop=self._workshop
+                )
         except SamariError as error:
             self._refused = image
             notices.tell_error(error)
@@ -363,5 +380,6 @@ class SamariDock(QWidget):
         ui.bar.setRange(0, 1 if not busy else min(total, 2**31 - 1) and 1000)
         ui.bar.setValue(round(1000 * done / total) if busy and total else 0)
         if not text:
-            text = "Open an image to begin." if controller is None else _IDLE
+            begin = "Open an image to begin." if self._ready else "Starting"
+            text = begin if controller is None else _IDLE
         ui.status.setText(text)
