@@ -175,16 +175,6 @@ class Controller(ObjectActions):
         pending = [replace(obj, replaces=None, scope=()) for obj in other.session.pending]
         self._try(lambda: self.session.set_pending(pending))
 
-    def save(self, path: str | Path) -> None:
-        """Save the labels as an OME-TIFF. Waits until it is written.
-
-        Raises
-        ------
-        ExportError
-            If it cannot be written.
-        """
-        self.session.save(path)
-
     def save_in_background(self, path: str | Path) -> None:
         """Save the labels as they are now, on the I/O thread; the status tells when it is done."""
         self._say("Saving")
@@ -215,6 +205,7 @@ class Controller(ObjectActions):
         self._bindings.unbind_all()
         self._prompts.close()
         self._labels.close()
+        self._journal.close()
         for layer in (self.points, self.shapes, self.preview):
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -318,9 +309,6 @@ class Controller(ObjectActions):
         self._last = labels[-1] if labels else self._last
         self._say(accepted(labels))
         return labels
-
-    def _on_saved(self, job: Job, path: str) -> None:
-        self._say(f"Saved to {path}")
 
     def _on_save_failed(self, job: Job, error: BaseException) -> None:
         self._on_error(error)

@@ -1,0 +1,275 @@
+"""Keeps the journal of one Session on the disk while the window lives, and finds lost ones."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samari.engine.journal import beside, read_journal
+from samari.engine.journal_file import ENDING, JournalFile
+from samari.engine.journal_places import find_lost, new_journal
+from samari.engine.resume import resume
+from samari.errors import SamariError
+from samari.plugin.jobs import Job, Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari.layers import Labels
+
+    from samari.engine.journal import JournalLog
+    from samari.engine.session import Session
+    from samari.plugin.worker import JobThread
+
+#: Under this name the metadata of a labels layer say where its journal lies.
+KEY = "samari_journal"
+
+
+class JournalSync:
+    """The journal of one Session: written by the I/O thread, beside its TIFF once there is one.
+
+    A line is handed over before the step is shown, and goes before everything else that this thread
+    has to do; so it is on the disk before the next prompt is answered, unless a file is being saved
+    at this moment. What is left is written when the session closes or the program ends.
+
+    Parameters
+    ----------
+    session : Session
+        In which nothing was done yet.
+    files : JobThread
+    told : callable
+        Called with a sentence if the disk does not take the journal.
+    found : callable
+        Called when a lost journal was found.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        files: JobThread,
+        told: Callable[[str], None],
+        found: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._files = files
+        self._told = told
+        self._found = found
+        self._writer = _Writer(files, told)
+        self._layer: Labels | None = None
+        self._saved_length = 0
+        self.lost: tuple[Path, JournalLog] | None = None
+
+    def begin(self) -> None:
+        """Record into a new file in the user's data folder; it is made with the first step."""
+        path = new_journal(self._session.planes, self._session.name)
+        self._use(self._file(path))
+
+    def resume(self, layer: Labels, labels: Any) -> bool:
+        """Take up the journal of a labels layer, if it has one.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+        labels : array of int
+            What it shows, in the axes of the session.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+
+        Raises
+        ------
+        SamariError
+            If there is one that cannot be taken up; the session is of no use then.
+        """
+        path = journal_of(layer)
+        if path is None:
+            return False
+        log = read_journal(path)
+        resume(self._session, log, labels, from_file=KEY not in layer.metadata)
+        file = self._file(path)
+        file.resume(len(log.content))
+        self._use(file, log)
+        self._saved_length = len(log.entries) + 1 if log.is_saved else 0
+        return True
+
+    def look_for_lost(self) -> None:
+        """Look, on the I/O thread, for a journal of this image that ended without being saved."""
+        planes, name = self._session.planes, self._session.name
+
+        def steps(job: Job) -> Generator[tuple[int, int], None, Any]:
+            yield 0, 1
+            return find_lost(planes, name)
+
+        self._files.submit(Job(steps, done=self._on_found, failed=_ignore))
+
+    def restore(self) -> int:
+        """Take up the lost journal and go on in its file; return how many objects came back.
+
+        Raises
+        ------
+        SamariError
+            If something was done already, or the journal is gone.
+        """
+        assert self.lost is not None
+        path, log = self.lost
+        file = self._file(path)
+        file.resume(len(log.content))
+        try:
+            self._session.take_up(log)
+        except SamariError:
+            file.close()
+            raise
+        self.lost = None
+        self._use(file, log)
+        return len(self._session.objects)
+
+    def forget(self) -> None:
+        """Delete the lost journal: the user does not want it."""
+        if self.lost is not None:
+            self.lost[0].unlink(missing_ok=True)
+            self.lost = None
+
+    @property
+    def saved(self) -> bool:
+        """Whether everything that was done is in a saved TIFF."""
+        return self._session.journal.length <= max(1, self._saved_length)
+
+    def note_saved(self, path: str | Path, length: int) -> None:
+        """Put the journal beside a TIFF that was saved with what its first lines tell.
+
+        Parameters
+        ----------
+        path : path-like
+            Of the TIFF.
+        length : int
+            Number of lines when the labels were copied for it.
+        """
+        journal = self._session.journal
+        unsaved = journal.length > length
+        journal.saved(path, length)
+        self._saved_length = 0 if unsaved else journal.length
+        file, target = journal.file, beside(path)
+
+        def steps(job: Job) -> Generator[tuple[int, int], None, None]:
+            yield 0, 1
+            if file is None:
+                journal.write_to(target)
+            else:
+                # Beside another TIFF it stays with that one.
+                file.move(target, keep=tiff_of(file.path) is not None)
+
+        self._files.submit(Job(steps, Priority.CLICK, done=self._on_moved, failed=self._on_failed))
+
+    def move_beside(self, path: str | Path) -> None:
+        """Go on beside a TIFF that was saved, now.
+
+        Raises
+        ------
+        SamariError
+            If it cannot be written there.
+        """
+        file = self._session.journal.file
+        self._saved_length = self._session.journal.length
+        if file is not None:
+            file.move(beside(path), keep=tiff_of(file.path) is not None)
+            if self._layer is not None:
+                self.remember_on(self._layer)
+
+    def close(self) -> None:
+        """Write what is left and let the file go. The window waits for these few lines."""
+        file = self._session.journal.file
+        if file is not None:
+            file.close()
+
+    def remember_on(self, layer: Labels) -> None:
+        """Let a labels layer remember its journal, for a later session on it and for its file."""
+        self._layer = layer
+        file = self._session.journal.file
+        if file is not None:
+            layer.metadata[KEY] = str(file.path)
+
+    def _use(self, file: JournalFile, log: JournalLog | None = None) -> None:
+        """Record into a file from now on, which is new or has a log already."""
+        journal = self._session.journal
+        former = journal.file
+        if log is None:
+            journal.file = file
+        else:
+            journal.attach(file)
+        if former is not None and former is not file:
+            former.close()
+        # Whoever closes the window without closing the session loses no line.
+        weakref.finalize(self._session, file.close)
+
+        if self._layer is not None:
+            self.remember_on(self._layer)
+
+    def _file(self, path: Path) -> JournalFile:
+        writer = self._writer
+        return JournalFile(path, later=writer.write_soon, told=writer.problems.append)
+
+    def _on_found(self, job: Job, lost: tuple[Path, JournalLog] | None) -> None:
+        self.lost = lost
+        if lost is not None:
+            self._found()
+
+    def _on_moved(self, job: Job, result: Any) -> None:
+        if self._layer is not None:
+            self.remember_on(self._layer)
+        self._found()
+
+    def _on_failed(self, job: Job, error: BaseException) -> None:
+        self._told(f"The labels were saved, but not their journal: {error}")
+
+
+class _Writer:
+    """Hands lines to the I/O thread. It knows no session: a file that is let go must not hold it.
+
+    Parameters
+    ----------
+    files : JobThread
+    told : callable
+        Held weakly if it is a method.
+    """
+
+    def __init__(self, files: JobThread, told: Callable[[str], None]) -> None:
+        self._files = files
+        self._told = weakref.WeakMethod(told)
+        self.problems: list[str] = []
+
+    def write_soon(self, flush: Callable[[], None]) -> None:
+        """Call `flush` on the I/O thread, before everything else that waits there."""
+
+        def steps(job: Job) -> Generator[tuple[int, int], None, None]:
+            flush()
+            yield 1, 1
+
+        self._files.submit(Job(steps, Priority.CLICK, done=self._on_written, failed=_ignore))
+
+    def _on_written(self, job: Job, result: Any) -> None:
+        told = self._told()
+        while self.problems and told is not None:
+            told(self.problems.pop())
+
+
+def journal_of(layer: Labels) -> Path | None:
+    """Return the journal of a labels layer: the one it remembers, or the one beside its file."""
+    remembered = layer.metadata.get(KEY)
+    opened = layer.source.path
+    for path in (remembered, None if opened is None else beside(opened)):
+        if path is not None and Path(path).is_file():
+            return Path(path)
+    return None
+
+
+def tiff_of(journal: Path) -> Path | None:
+    """Return the TIFF that a journal lies beside, None if it lies elsewhere."""
+    tiff = journal.with_name(journal.name.removesuffix(ENDING))
+    return tiff if tiff != journal and tiff.suffix.lower() in (".tif", ".tiff") else None
+
+
+def _ignore(job: Job, error: BaseException) -> None:
+    """Do nothing: the threads were closed, and what was left is written by `close`."""
