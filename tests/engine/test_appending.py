@@ -10,6 +10,7 @@ import pytest
 from samari.engine.automatic import Automatic
 from samari.engine.candidates import PlaneCandidates, Thresholds, pack
 from samari.engine.commit import Origin
+from samari.engine.everything import Everything
 from samari.engine.history import Growing
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.errors import Cancelled, LabelsError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from samari.engine.candidates import Selection
 
-ORIGIN = Origin("m", "m1", None, None)
+FOUND = Everything((), Origin("m", "m1", None, None))
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def annotation(labels: np.ndarray | None = None) -> Automatic:
 
 def test_parts_give_what_one_step_gives() -> None:
     session = annotation()
-    steps, seen = session.append_steps([chosen(0, 8, 16)], ORIGIN), []
+    steps, seen = session.append_steps([chosen(0, 8, 16)], FOUND, Thresholds()), []
     while True:
         try:
             seen.append(next(steps))
@@ -60,6 +61,9 @@ def test_parts_give_what_one_step_gives() -> None:
     assert labels == [1, 2, 3]
     assert np.count_nonzero(session.labels) == 3 * 36
     assert session.objects[2].parts[0].prompts.points == ((3.0, 11.0),)
+    for part in session.history.newest.actions:
+        assert part.details["objects"] == 3
+        assert part.details["points_per_side"] == 32
     session.undo()
     assert not session.labels.any()
     assert len(session.objects) == 0
@@ -67,7 +71,7 @@ def test_parts_give_what_one_step_gives() -> None:
 
 def test_pixels_taken_between_two_parts_stay_taken() -> None:
     session = annotation()
-    steps = session.append_steps([chosen(0, 8, 16)], ORIGIN)
+    steps = session.append_steps([chosen(0, 8, 16)], FOUND, Thresholds())
     next(steps)
     session.brush(np.ones((8, 10), bool), 77, (0, 7))
     before = session.labels.copy()
@@ -79,7 +83,7 @@ def test_pixels_taken_between_two_parts_stay_taken() -> None:
 
 def test_nothing_chosen_is_no_step() -> None:
     session = annotation()
-    assert list(session.append_steps([], ORIGIN)) == []
+    assert list(session.append_steps([], FOUND, Thresholds())) == []
     assert not session.history.can_undo
 
 
@@ -89,7 +93,7 @@ def test_a_narrow_dtype_grows_and_the_listeners_hear_of_it() -> None:
     labels[7, 39] = 254
     session, replaced = annotation(labels), []
     session.connect(lambda event: replaced.append(event.replaced))
-    list(session.append_steps([chosen(0, 8, 16)], ORIGIN))
+    list(session.append_steps([chosen(0, 8, 16)], FOUND, Thresholds()))
     assert any(replaced)
     assert session.labels.dtype == np.uint16
     assert set(np.unique(session.labels)) == {0, 254, 255, 256, 257}
@@ -101,14 +105,14 @@ def test_labels_on_disk_that_cannot_hold_the_ids_are_not_touched(tmp_path: Path)
     labels[7, 39] = 254
     session = annotation(labels)
     with pytest.raises(LabelsError, match="257"):
-        list(session.append_steps([chosen(0, 8, 16)], ORIGIN))
+        list(session.append_steps([chosen(0, 8, 16)], FOUND, Thresholds()))
     assert set(np.unique(labels)) == {0, 254}
     assert session._state.store.next_label() == 255
 
 
 def test_it_is_taken_back_unless_something_was_done_since() -> None:
     session, step = annotation(), Growing()
-    steps = session.append_steps([chosen(0, 8, 16)], ORIGIN, step)
+    steps = session.append_steps([chosen(0, 8, 16)], FOUND, Thresholds(), step)
     assert not session.take_back(step)
     next(steps)
     assert session.take_back(step)
@@ -116,7 +120,7 @@ def test_it_is_taken_back_unless_something_was_done_since() -> None:
     with pytest.raises(Cancelled):
         next(steps)
     step = Growing()
-    next(session.append_steps([chosen(0, 8)], ORIGIN, step))
+    next(session.append_steps([chosen(0, 8)], FOUND, Thresholds(), step))
     session.brush(np.ones((2, 2), bool), 9, (6, 30))
     assert not session.take_back(step)
     assert session.labels[0, 0] == 1

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from samari.engine.candidates import PlaneCandidates, Selection
-    from samari.engine.commit import Origin
     from samari.engine.questions import Questions
 
 #: How long one part of `append_steps` writes: less than a picture of a screen at 60 Hz.
@@ -89,6 +88,8 @@ class Automatic(Annotation):
                 walk.close()
                 raise Cancelled(f"cancelled after {done} of {total} parts; nothing was changed")
         with self._change("everything") as change:
+            count = sum(map(len, selections))
+            change.details.update(everything.details(points_per_side, chosen, count))
             return everything.append(change, self.planes, selections, origin)
 
     def everything_steps(
@@ -122,7 +123,8 @@ class Automatic(Annotation):
         return _all_steps(
             everything.steps(
                 self.planes, self._model, wanted, points_per_side, lambda candidates: candidates
-            )
+            ),
+            points_per_side,
         )
 
     def filter_everything(
@@ -160,12 +162,19 @@ class Automatic(Annotation):
         LabelsError
             If the ids do not fit the labels. Then nothing was changed.
         """
-        selections = self.filter_everything(found, thresholds)
+        chosen = Thresholds() if thresholds is None else thresholds
+        selections = self.filter_everything(found, chosen)
         with self._change("everything") as change:
+            count = sum(map(len, selections))
+            change.details.update(everything.details(found.points_per_side, chosen, count))
             return everything.append(change, self.planes, selections, found.origin)
 
     def append_steps(
-        self, selections: Iterable[Selection], origin: Origin, step: Growing | None = None
+        self,
+        selections: Iterable[Selection],
+        found: Everything,
+        thresholds: Thresholds,
+        step: Growing | None = None,
     ) -> Generator[tuple[int, int], None, list[int]]:
         """Append what was chosen in parts of some milliseconds, all one step of the history.
 
@@ -176,8 +185,8 @@ class Automatic(Annotation):
         ----------
         selections : iterable of Selection
             At most one a plane.
-        origin : Origin
-            Of the `Everything` they were chosen from.
+        found, thresholds
+            What they were chosen from, and by.
         step : Growing, optional
             Which step of the history to make the parts of; a new one if not given.
 
@@ -198,12 +207,14 @@ class Automatic(Annotation):
         Cancelled
             If the step was undone before it was complete.
         """
-        chosen = [(one.plane, found) for one in selections for found in one.objects]
+        chosen = [(each.plane, one) for each in selections for one in each.objects]
+        details = everything.details(found.points_per_side, thresholds, len(chosen))
         step, labels, done = step or Growing(), [], 0
         store = self._state.store
         first = store.next_label()
         while done < len(chosen):
             with self._change("everything", step) as change:
+                change.details.update(details)
                 if not done:
                     # All ids at once: objects accepted between two parts get higher ones.
                     store.highest = first + len(chosen) - 1
@@ -211,9 +222,9 @@ class Automatic(Annotation):
                         store.make_room(store.highest)
                 end = time.perf_counter() + _PART_SECONDS
                 while True:
-                    plane, found = chosen[done]
+                    plane, one = chosen[done]
                     label = first + done
-                    if everything.append_one(change, self.planes, plane, found, label, origin):
+                    if everything.append_one(change, self.planes, plane, one, label, found.origin):
                         labels.append(label)
                     done += 1
                     if done == len(chosen) or time.perf_counter() > end:
@@ -235,7 +246,8 @@ class Automatic(Annotation):
 
 def _all_steps(
     walk: Generator[tuple[int, int], None, tuple[list[PlaneCandidates], everything.Origin]],
+    points_per_side: int,
 ) -> Generator[tuple[int, int], None, Everything]:
     """Make one value of what the steps return."""
     planes, origin = yield from walk
-    return Everything(tuple(planes), origin)
+    return Everything(tuple(planes), origin, points_per_side)

@@ -5,8 +5,8 @@ Source: Kirillov et al., "Segment Anything" (2023), appendix B, "Automatic mask 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from samari.engine.candidates import Found, Selection
+    from samari.engine.candidates import Found, Selection, Thresholds
     from samari.engine.embedding import Embedding
     from samari.engine.frames import Frame
     from samari.engine.masks import Box
@@ -55,10 +55,13 @@ class Everything:
         In the order in which the planes were asked for.
     origin : Origin
         Which model found it, in which intensities.
+    points_per_side : int
+        Points along each side of the grid.
     """
 
     planes: tuple[PlaneCandidates, ...]
     origin: Origin
+    points_per_side: int = POINTS_PER_SIDE
 
     def __len__(self) -> int:
         """Return the number of candidates."""
@@ -308,6 +311,11 @@ def append(
             if append_one(change, planes, selection.plane, found, label, origin):
                 labels.append(label)
     return labels
+
+
+def details(per_side: int, thresholds: Thresholds, count: int) -> dict[str, Any]:
+    """Return what a journal keeps of a run that chose `count` objects, to do it again."""
+    return {"points_per_side": per_side, "thresholds": asdict(thresholds), "objects": count}
 
 
 def append_one(

@@ -74,7 +74,7 @@ class Adding:
         planes = self._found.planes
         if len(self._selections) == len(planes):
             self._writing = self._session.append_steps(
-                self._selections, self._found.origin, self._step
+                self._selections, self._found, self._thresholds, self._step
             )
             self._timer.start(0)
             return
