@@ -45,6 +45,8 @@ class Stage:
         Share of the objects prompted by a box; the others start from a click.
     rate : float
         Factor on the learning rate.
+    score_weight : float
+        Weight of the predicted scores' loss; the masks have 1.
     """
 
     steps: int
@@ -57,6 +59,7 @@ class Stage:
     freeze_encoder: bool = False
     box_share: float = 0.4
     rate: float = 1.0
+    score_weight: float = 1.5
 
     def __post_init__(self) -> None:
         """Check the kind of loss."""

@@ -171,7 +171,11 @@ class Simulation:
         if not keep.any():
             return logits.sum() * 0, logits.detach()[:, 0].view_as(soft)
         loss, _, iou = prompt_loss(
-            logits[keep], scores[keep], soft.flatten(0, 1)[keep], self.stage.loss
+            logits[keep],
+            scores[keep],
+            soft.flatten(0, 1)[keep],
+            self.stage.loss,
+            self.stage.score_weight,
         )
         chosen = scores.detach().argmax(1)
         figures[name] = float(iou.gather(1, chosen[keep][:, None]).mean())
