@@ -69,3 +69,16 @@ def test_threads_leave_the_sum_of_sizes_right():
         thread.join()
     assert lru.nbytes == sum(size for _, size in lru._entries.values())
     assert lru.nbytes <= 500
+
+
+def test_a_smaller_limit_drops_what_was_used_longest_ago():
+    cache = ByteLru(10)
+    for name in "abc":
+        cache.put(name, name, 3)
+    cache.get("a")
+    cache.limit(6)
+    assert [name for name in "abc" if name in cache] == ["a", "c"]
+    assert cache.nbytes == 6
+    cache.limit(100)
+    cache.put("d", "d", 50)
+    assert "d" in cache

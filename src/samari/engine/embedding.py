@@ -67,6 +67,10 @@ class EmbeddingCache:
         """Hold an embedding under its own key."""
         self._held.put(embedding.key, embedding, embedding.nbytes)
 
+    def limit(self, max_bytes: int) -> None:
+        """Set another limit, and drop what was used longest ago until it is kept."""
+        self._held.limit(max_bytes)
+
     def clear(self) -> None:
         """Drop every embedding."""
         self._held.clear()

@@ -60,15 +60,24 @@ class ByteLru(Generic[Value]):
                 return
             self._entries[key] = (value, nbytes)
             self._held += nbytes
-            while self._held > self.max_bytes:
-                _, (_, dropped) = self._entries.popitem(last=False)
-                self._held -= dropped
+            self._keep_limit()
+
+    def limit(self, max_bytes: int) -> None:
+        """Set another limit, and drop what is beyond it."""
+        with self._lock:
+            self.max_bytes = max(0, int(max_bytes))
+            self._keep_limit()
 
     def clear(self) -> None:
         """Drop everything."""
         with self._lock:
             self._entries.clear()
             self._held = 0
+
+    def _keep_limit(self) -> None:
+        while self._held > self.max_bytes:
+            _, (_, dropped) = self._entries.popitem(last=False)
+            self._held -= dropped
 
     @property
     def nbytes(self) -> int:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QFileDialog, QWidget
 
 from samari.errors import SamariError
 from samari.plugin import notices
 from samari.plugin.controller import Controller
+from samari.plugin.dock_actions import DockActions
 from samari.plugin.dock_layout import DockLayout
 from samari.plugin.everything_panel import EverythingPanel
 from samari.plugin.labels_choice import LabelsChoice
 from samari.plugin.model_choice import ModelChoice
 from samari.plugin.objects_table import ObjectsTable
 from samari.plugin.pace import collector_at_rest
+from samari.plugin.settings import Settings, SettingsWatch, remember
 from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
 
@@ -29,7 +29,7 @@ _PATIENCE_MS = 2500
 _IDLE = "Click on an object. Right-click on what does not belong to it."
 
 
-class SamariDock(QWidget):
+class SamariDock(DockActions):
     """Samari's dock widget.
 
     Parameters
@@ -63,6 +63,8 @@ class SamariDock(QWidget):
         self._download = ("", 0, 0)
         self.everything = EverythingPanel(self._viewer, self._workshop.inference)
         self.objects = ObjectsTable()
+        self._settings = SettingsWatch()
+        self._configure(self._settings.value)
         self.ui = DockLayout(
             self,
             ModelChoice(self._workshop.files, model),
@@ -101,6 +103,7 @@ class SamariDock(QWidget):
         self._closed = True
         self._soon.stop()
         self._patience.stop()
+        self._settings.close()
         self._use(None)
         self._workshop.close()
 
@@ -108,6 +111,8 @@ class SamariDock(QWidget):
 
     def _connect(self) -> None:
         ui = self.ui
+        ui.hover.setChecked(self._settings.value.hover)
+        self._settings.changed.connect(self._on_settings)
         ui.image.changed.connect(self._on_image)
         ui.target.chosen.connect(self._on_target)
         ui.target.progress.connect(self._on_download)
@@ -144,12 +149,21 @@ class SamariDock(QWidget):
                 self.controller.take_over(old)
 
     def _on_hover(self, checked: bool) -> None:
+        remember("annotation", "hover", checked)
         if self.controller is not None:
             self.controller.hover = checked
 
-    def _on_brush(self) -> None:
-        self._call("brush")
-        self._refresh()
+    def _configure(self, settings: Settings) -> bool:
+        return self._workshop.configure(settings.device, settings.precision, settings.cache_bytes)
+
+    def _on_settings(self, before: Settings, after: Settings) -> None:
+        """Go on with what was chosen in Preferences."""
+        self.ui.hover.setChecked(after.hover)
+        again = self._configure(after)
+        if self.controller is not None:
+            self.controller.set_palette(after.palette)
+            if again:
+                self.controller.set_model(self.ui.model.model)
 
     def _on_model(self, name: str) -> None:
         if self.controller is not None:
@@ -178,60 +192,6 @@ class SamariDock(QWidget):
     def _on_outdated(self) -> None:
         self._renew_soon = True
         self._soon.start()
-
-    def _on_save(self) -> None:
-        if self.controller is None:
-            return
-        suggested = f"{self.controller.image.name} labels.ome.tif"
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save labels", suggested, "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
-        )
-        if path:
-            if not Path(path).suffix:
-                path += ".ome.tif"
-            self.controller.save_in_background(path)
-
-    def _on_click_tool(self) -> None:
-        self._call("set_tool", "points")
-
-    def _on_box_tool(self) -> None:
-        self._call("set_tool", "shapes")
-
-    def _on_plus(self) -> None:
-        self._set_negative(False)
-
-    def _on_minus(self) -> None:
-        self._set_negative(True)
-
-    def _set_negative(self, negative: bool) -> None:
-        if self.controller is not None and self.controller.negative != negative:
-            self.controller.toggle_polarity()
-        self._refresh()
-
-    def _on_previous(self) -> None:
-        self._call("previous_candidate")
-
-    def _on_next(self) -> None:
-        self._call("next_candidate")
-
-    def _on_accept(self) -> None:
-        self._call("accept")
-
-    def _on_discard(self) -> None:
-        self._call("discard")
-
-    def _on_undo(self) -> None:
-        self._call("undo")
-
-    def _on_redo(self) -> None:
-        self._call("redo")
-
-    def _on_keys(self) -> None:
-        self._call("show_keys")
-
-    def _call(self, action: str, *arguments: Any) -> None:
-        if self.controller is not None:
-            getattr(self.controller, action)(*arguments)
 
     # The session
 
@@ -302,6 +262,7 @@ class SamariDock(QWidget):
             controller.closed.connect(self._on_controller_closed)
             controller.outdated.connect(self._on_outdated)
             controller.hover = self.ui.hover.isChecked()
+            controller.set_palette(self._settings.value.palette)
         self.everything.use(controller)
         self.objects.use(controller)
         self.ui.target.use(controller)

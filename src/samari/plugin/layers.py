@@ -127,6 +127,15 @@ def make_mask(source: ImageSource) -> Labels:
     return layer
 
 
+def recolor(points: Points, shapes: Shapes, palette: tuple[str, str, str]) -> None:
+    """Show positive points, negative points and boxes in these colors."""
+    positive, negative, box = palette
+    points.face_color_cycle = {POSITIVE: positive, NEGATIVE: negative}
+    shapes.current_edge_color = box
+    if len(shapes.data):
+        shapes.edge_color = box
+
+
 def line_width(source: ImageSource) -> float:
     """Return the width of box edges in data units: about two pixels of a typical window."""
     return max(0.5, _extent(source) / 400)
@@ -194,7 +203,7 @@ def write_shapes(layer: Shapes, rows: Sequence[ShapeRow]) -> None:
                 [np.array(row.vertices) for row in rows],
                 shape_type=[row.kind for row in rows],
                 edge_width=layer.current_edge_width,
-                edge_color=BOX_COLOR,
+                edge_color=layer.current_edge_color,
                 face_color="transparent",
             )
         layer.features = {

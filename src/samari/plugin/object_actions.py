@@ -190,6 +190,10 @@ class ObjectActions(ControllerState):
         else:
             self._say("There is no mask on this plane to paint on: click on an object first")
 
+    def set_palette(self, palette: tuple[str, str, str]) -> None:
+        """Show positive points, negative points and boxes in these colors."""
+        self._prompts.set_palette(palette)
+
     def set_tool(self, kind: str) -> None:
         """Make a layer ready to draw on; the controller says how."""
         raise NotImplementedError

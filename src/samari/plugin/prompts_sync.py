@@ -9,14 +9,18 @@ from qtpy.QtCore import QTimer
 
 from samari.errors import InputError
 from samari.plugin.layers import (
+    BOX_COLOR,
     NEGATIVE,
+    NEGATIVE_COLOR,
     POSITIVE,
+    POSITIVE_COLOR,
     PointRow,
     ShapeRow,
     make_points,
     make_shapes,
     read_points,
     read_shapes,
+    recolor,
     write_points,
     write_shapes,
 )
@@ -79,6 +83,7 @@ class PromptsSync:
         self.view = session.view
         self.negative = False
         self.reading = False
+        self._palette = POSITIVE_COLOR, NEGATIVE_COLOR, BOX_COLOR
         self.points = self._new_points()
         self.shapes = self._new_shapes()
 
@@ -103,6 +108,12 @@ class PromptsSync:
         self.negative = negative
         self._set_defaults()
 
+    def set_palette(self, palette: tuple[str, str, str]) -> None:
+        """Show positive points, negative points and boxes in these colors."""
+        if palette != self._palette:
+            self._palette = palette
+            recolor(self.points, self.shapes, palette)
+
     def put_back(self, kind: str) -> Any:
         """Return the "points" or "shapes" layer, added to the viewer if it is not there."""
         layer = self.points if kind == "points" else self.shapes
@@ -115,9 +126,11 @@ class PromptsSync:
         if layer == self.points:
             self._release_layer(self.points)
             self.points = self._new_points()
+            recolor(self.points, self.shapes, self._palette)
         elif layer == self.shapes:
             self._release_layer(self.shapes)
             self.shapes = self._new_shapes()
+            recolor(self.points, self.shapes, self._palette)
         else:
             return False
         self.read()

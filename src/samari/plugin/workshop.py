@@ -30,13 +30,29 @@ class Workshop:
         self.files = io_thread()
         self._cache = EmbeddingCache()
         self._segmenters: dict[str, DeferredSegmenter] = {}
+        self._place = ("auto", "auto")
+
+    def configure(self, device: str, precision: str, cache_bytes: int) -> bool:
+        """Choose where models compute, and how much memory encoded planes may take.
+
+        Returns
+        -------
+        bool
+            Whether models have to be asked for again, because they shall compute elsewhere.
+        """
+        self._cache.limit(cache_bytes)
+        if (device, precision) == self._place:
+            return False
+        self._place = device, precision
+        self._segmenters.clear()
+        return True
 
     def segmenter(self, model: str | Path) -> DeferredSegmenter:
         """Return the segmenter of a model; only the one asked for last stays in memory."""
         key = str(model)
         if key not in self._segmenters:
             self._segmenters.clear()
-            self._segmenters[key] = DeferredSegmenter(model, cache=self._cache)
+            self._segmenters[key] = DeferredSegmenter(model, *self._place, cache=self._cache)
         return self._segmenters[key]
 
     def warm_up(self, imported: Callable[[], None]) -> None:
