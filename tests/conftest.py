@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,17 @@ def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAPARI_CONFIG", str(folder / "napari.yaml"))
         patch.setenv("HF_HOME", str(folder / "hub"))
-        patch.setenv("SAMARI_JOURNALS", str(folder / "journals"))
         patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_journals(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give every test a folder for unsaved journals; it is made when it is used."""
+    folder = tmp_path_factory.getbasetemp() / "journals" / uuid.uuid4().hex
+    monkeypatch.setenv("SAMARI_JOURNALS", str(folder))
 
 
 @pytest.fixture(scope="session")

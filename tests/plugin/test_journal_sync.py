@@ -1,0 +1,460 @@
+"""Nothing is lost: the journal of a window, a crash, a saved file opened again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.layers._source import layer_source
+from qtpy.QtWidgets import QApplication
+
+from samari.engine.export import read_labels, save_labels
+from samari.engine.journal import beside, read_journal
+from samari.engine.journal_places import journals_dir
+from samari.engine.session import Session
+from samari.plugin import reader
+from samari.plugin.controller import Controller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def click(c: Any, *point: float) -> list[int]:
+    c.points.add(list(point))
+    assert c.wait()
+    return list(c.accept())
+
+
+def journals() -> list[Path]:
+    return sorted(journals_dir().glob("*")) if journals_dir().exists() else []
+
+
+@pytest.fixture
+def from_file() -> Callable[[Path, Any], Any]:
+    """Give `from_file(path, viewer)`: what napari adds to a viewer when a file is dropped."""
+
+    def open_file(path: Path, viewer: Any) -> Any:
+        ((data, meta, kind),) = reader.read(str(path))
+        with layer_source(path=str(path), reader_plugin="samari"):
+            return viewer.add_layer(Layer.create(data, meta, kind))
+
+    return open_file
+
+
+def test_every_object_is_in_a_journal_on_the_disk_while_it_is_not_saved(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    """Trap 43."""
+    c = annotated(noise(30, 40))
+    assert journals() == [], "nothing was done yet"
+    click(c, 10, 10)
+    assert workshop.files.wait(5)
+    (path,) = journals()
+    assert read_journal(path).labels() == {1}
+    click(c, 20, 20)
+    c.undo()
+    assert workshop.files.wait(5)
+    assert read_journal(path).labels() == {1}
+
+
+def test_the_thread_of_the_window_never_waits_for_the_disk(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    threads = []
+    fsync = os.fsync
+
+    def sync(descriptor: Any) -> None:
+        threads.append(threading.current_thread().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    c = annotated(noise(30, 40))
+    for k in range(4):
+        click(c, 6 + 5 * k, 10)
+    c.undo()
+    assert workshop.files.wait(5)
+    assert set(threads) == {"samari-files"}
+    assert len(threads) >= 5
+
+
+def test_lines_are_written_before_other_work_of_the_thread(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    from samari.plugin.jobs import Job
+
+    c = annotated(noise(30, 40))
+    order = []
+
+    def download(job: Any) -> Any:
+        for _ in range(40):
+            order.append(len(journals()))
+            threading.Event().wait(0.01)
+            yield 0, 1
+
+    workshop.files.submit(Job(download))
+    click(c, 10, 10)
+    assert workshop.files.wait(5)
+    assert order[-1] == 1, "the journal was there before the download ended"
+
+
+def test_what_is_left_is_written_when_the_controller_closes(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    workshop.files.close()
+    click(c, 10, 10)
+    assert journals() == []
+    c.close()
+    (path,) = journals()
+    assert read_journal(path).labels() == {1}
+
+
+def test_after_a_crash_the_objects_are_offered_and_come_back(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any, discs: Any
+) -> None:
+    """Trap 43."""
+    image = noise(3, 30, 40)
+    c = annotated(image)
+    click(c, 0, 10, 10)
+    c.viewer.dims.set_point(0, 1)
+    click(c, 1, 20, 20)
+    before = np.array(c.session.labels)
+    c.close()  # the file is what a killed program leaves; the system frees its lock
+    again = annotated(image, name="another name")
+    assert workshop.files.wait(5)
+    assert again.restorable.startswith("Restore 2 objects, today ")
+    assert again.restore() == 2
+    np.testing.assert_array_equal(again.labels_layer.data, before)
+    assert "2 objects are back" in again.status
+    assert again.restorable == ""
+    again.session.reopen(2)
+    assert len(again.points.data) == 1, "its prompts are back in their layer"
+    again.discard()
+    click(again, 0, 24, 32)
+    assert workshop.files.wait(5)
+    (path,) = journals()
+    assert read_journal(path).labels() == {1, 2, 3}, "it goes on in the same file"
+    for _ in range(12):
+        again.undo()
+    assert not again.labels_layer.data.any()
+
+
+def test_the_offer_can_be_refused_for_good(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.close()
+    again = annotated(noise(30, 40))
+    assert workshop.files.wait(5)
+    assert again.restorable
+    again.forget()
+    assert again.restorable == ""
+    assert journals() == []
+    assert again.restore() == 0
+    assert "nothing to restore" in again.status
+
+
+def test_the_offer_ends_with_the_first_new_object_but_the_journal_stays(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.close()
+    again = annotated(noise(30, 40))
+    assert workshop.files.wait(5)
+    click(again, 20, 20)
+    assert again.restorable == ""
+    assert workshop.files.wait(5)
+    assert len(journals()) == 2
+    again.undo()
+    again.undo()
+    assert again.restorable, "undone to the beginning, it can be taken up again"
+
+
+def test_two_sessions_on_one_image_have_two_journals(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    """Trap 33."""
+    image = noise(30, 40)
+    one, two = annotated(image), annotated(image)
+    click(one, 10, 10)
+    click(two, 20, 20)
+    click(one, 20, 30)
+    assert workshop.files.wait(5)
+    third = annotated(image)
+    assert workshop.files.wait(5)
+    assert third.restorable == "", "both are in use"
+    labels = sorted(len(read_journal(path).labels()) for path in journals())
+    assert labels == [1, 2]
+
+
+def test_saving_moves_the_journal_beside_the_file(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    assert not c.saved
+    path = tmp_path / "Zellen 細胞.ome.tif"
+    c.save_in_background(path)
+    assert workshop.files.wait(10)
+    assert c.saved
+    assert journals() == []
+    assert read_journal(beside(path)).is_saved
+    click(c, 20, 20)
+    assert not c.saved
+    assert workshop.files.wait(5)
+    assert read_journal(beside(path)).labels() == {1, 2}
+    c.save(tmp_path / "b.ome.tif")
+    assert c.saved
+    assert read_journal(beside(path)).labels() == {1, 2}, "that of the first file stays with it"
+    click(c, 20, 30)
+    assert workshop.files.wait(5)
+    assert read_journal(beside(tmp_path / "b.ome.tif")).labels() == {1, 2, 3}
+    assert read_journal(beside(path)).labels() == {1, 2}
+
+
+def test_what_is_done_while_a_file_is_saved_counts_as_not_saved(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
+    from_file: Any,
+) -> None:  # fmt: skip
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.save_in_background(tmp_path / "a.ome.tif")
+    c.points.add([20, 20])
+    assert workshop.inference.wait(5)
+    c.accept()
+    assert workshop.files.wait(10)
+    assert not c.saved
+    assert not read_journal(beside(tmp_path / "a.ome.tif")).is_saved
+    shown = np.array(c.session.labels)
+    c.close()
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
+    np.testing.assert_array_equal(again.labels_layer.data, shown)
+
+
+def test_yesterdays_file_goes_on_with_its_objects_prompts_and_history(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
+    from_file: Any,
+) -> None:  # fmt: skip
+    image = noise(3, 30, 40)
+    c = annotated(image, scale=(2, 0.5, 0.5))
+    click(c, 0, 10, 10)
+    click(c, 0, 20, 30)
+    c.save(tmp_path / "a.ome.tif")
+    table = dict(c.session.objects)
+    c.close()
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    again = annotated(image, viewer=viewer, labels=layer, scale=(2, 0.5, 0.5))
+    assert again.labels_layer is layer
+    assert dict(again.session.objects) == table
+    assert again.saved
+    again.session.reopen(1)
+    np.testing.assert_allclose(again.points.data, [[0, 10, 10]])
+    again.discard()
+    assert click(again, 0, 5, 35) == [3]
+    assert layer.data[0, 5, 35] == 3
+    assert workshop.files.wait(5)
+    assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3}
+    again.undo()
+    while again.session.undo():
+        pass
+    assert not layer.data.any()
+
+
+def test_a_file_whose_journal_is_of_another_image_opens_without_prompts(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, said: list[str],
+    from_file: Any,
+) -> None:  # fmt: skip
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.save(tmp_path / "a.ome.tif")
+    c.close()
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    again = annotated(noise(30, 40)[::-1].copy(), viewer=viewer, labels=layer)
+    assert (layer.data == 1).any()
+    assert not again.session.objects
+    assert len(said) == 1
+    assert "without their prompts" in said[0]
+
+
+def test_a_damaged_journal_costs_the_prompts_and_not_the_labels(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, said: list[str],
+    from_file: Any,
+) -> None:  # fmt: skip
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.save(tmp_path / "a.ome.tif")
+    c.close()
+    content = beside(tmp_path / "a.ome.tif").read_bytes()
+    beside(tmp_path / "a.ome.tif").write_bytes(content.replace(b'"pixels"', b'"pixel5"'))
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
+    assert "line 2 of the journal" in said[0]
+    assert (again.session.labels == 1).any()
+    click(again, 20, 20)
+    assert (layer.data == 2).any()
+
+
+def test_a_file_changed_by_another_program_keeps_its_pixels_and_the_prompts(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, from_file: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.save(tmp_path / "a.ome.tif")
+    c.close()
+    labels = read_labels(tmp_path / "a.ome.tif").labels
+    labels[25:, 30:], labels[10, 10] = 7, 0
+    save_labels(tmp_path / "a.ome.tif", labels, "YX")
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
+    np.testing.assert_array_equal(layer.data, labels)
+    assert again.session.objects.keys() == {1}
+
+
+def test_a_new_session_on_the_same_layer_keeps_objects_and_history(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    layer = c.labels_layer
+    layer.paint((20, 20), 5)
+    shown = layer.data.copy()
+    c.close()
+    again = Controller(c.viewer, c.image, labels=layer, workshop=workshop)
+    try:
+        np.testing.assert_array_equal(layer.data, shown)
+        assert again.session.objects.keys() == {1}
+        again.undo()
+        assert not (layer.data == 5).any(), "the stroke is undone"
+        assert (layer.data == 1).any()
+    finally:
+        again.close()
+
+
+def test_strokes_of_the_brush_come_back_after_a_crash(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    """Trap 43."""
+    c = annotated(noise(2, 30, 40))
+    click(c, 0, 10, 10)
+    c.labels_layer.selected_label = 9
+    c.labels_layer.paint((0, 20, 20), 9)
+    c.labels_layer.fill((0, 10, 10), 4)
+    c.labels_layer.paint((0, 20, 21), 0)
+    c.undo()
+    before = c.labels_layer.data.copy()
+    c.close()
+    again = annotated(noise(2, 30, 40))
+    assert workshop.files.wait(5)
+    again.restore()
+    np.testing.assert_array_equal(again.labels_layer.data, before)
+
+
+def test_a_folder_that_cannot_be_written_is_told_once_and_nothing_is_lost(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
+    said: list[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Trap 41."""
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("SAMARI_JOURNALS", str(tmp_path / "file"))
+    c = annotated(noise(30, 40))
+    for k in range(4):
+        click(c, 6 + 5 * k, 10 + 3 * k)
+    assert workshop.files.wait(5)
+    assert len(said) == 1
+    assert "Nothing is lost while the program runs" in said[0]
+    c.save(tmp_path / "a.ome.tif")
+    assert len(np.unique(read_labels(tmp_path / "a.ome.tif").labels)) == 5
+    assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3, 4}
+    click(c, 25, 35)
+    assert workshop.files.wait(5)
+    assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3, 4, 5}
+
+
+def test_without_autosave_nothing_is_written_before_the_save(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Controller, "autosave", False)
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    assert workshop.files.wait(5)
+    assert journals() == []
+    c.save_in_background(tmp_path / "a.ome.tif")
+    assert workshop.files.wait(10)
+    assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1}
+    assert c.saved
+
+
+def test_copied_as_python_it_does_the_same_without_a_window(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, qapp: QApplication,
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    import tifffile
+
+    from samari.plugin.models import DeferredSegmenter
+    from samari.plugin.workshop import Workshop
+
+    image = noise(48, 56)
+    tifffile.imwrite(tmp_path / "cells.tif", image)
+    viewer = ViewerModel()
+    workshop = Workshop()
+    monkeypatch.setattr(workshop, "segmenter", lambda model: DeferredSegmenter(tiny_model_folder))
+    shown = viewer.add_image(image, name="cells")
+    c = Controller(viewer, shown, workshop=workshop)
+    try:
+        click(c, 10, 10)
+        c.points.add([30, 30])
+        assert c.wait()
+        c.next_candidate()
+        c.points.add([34, 34])
+        assert c.wait()
+        c.accept()
+        c.labels_layer.paint((20, 20), 2)
+        script = c.copy_as_python()
+        assert "Copied as Python" in c.status
+        assert QApplication.clipboard().text() == script
+        assert "s.choose(" in script
+        labels = np.array(c.session.labels)
+    finally:
+        c.close()
+        workshop.close()
+        workshop.inference.join(5)
+        workshop.files.join(5)
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    words = [tmp_path / "script.py", tmp_path / "cells.tif", tmp_path / "again.ome.tif"]
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(read_labels(tmp_path / "again.ome.tif").labels, labels)
+
+
+def test_the_window_reads_what_a_script_recorded(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, from_file: Any,
+    discs: Any,
+) -> None:  # fmt: skip
+    session = Session(noise(30, 40), segmenter=discs, journal=tmp_path / "mine.jsonl")
+    session.add_point((10, 10))
+    session.accept()
+    session.save(tmp_path / "a.ome.tif")
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
+    assert again.session.objects.keys() == {1}
