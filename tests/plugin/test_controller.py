@@ -48,7 +48,7 @@ def test_the_preview_shows_the_pending_mask_where_it_is_and_only_as_large(
     c = annotated(noise(600, 800), scale=(2, 0.5), translate=(10, -5))
     c.points.add([30, 40])
     assert c.wait()
-    assert c.preview.data.shape == (64, 32)
+    assert c.preview.data.shape == (64, 64)
     rows, cols = np.nonzero(c.preview.data)
     corners = [c.preview.data_to_world((rows.min(), cols.min())),
                c.preview.data_to_world((rows.max(), cols.max()))]  # fmt: skip

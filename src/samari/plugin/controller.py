@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from samari.errors import SamariError
 from samari.plugin import notices
+from samari.plugin.hover import Hover
 from samari.plugin.jobs import Job
 from samari.plugin.object_actions import ObjectActions
 from samari.plugin.saving import snapshot_of
@@ -70,6 +71,9 @@ class Controller(ObjectActions):
         super().__init__(viewer, layer, model, labels, workshop)
         self._accepting = False
         self.session.connect(self._on_session)
+        self._hover = Hover(
+            self, self._viewer, self._source, self.session, self._inference, self._preview
+        )
         self._watch = ViewerWatch(
             self._viewer, self._on_view, self._encode_visible, self._on_removed, self._tell
         )
@@ -78,6 +82,21 @@ class Controller(ObjectActions):
         self._bind_keys()
         self._on_view()
         self._encode_visible()
+
+    @property
+    def hover(self) -> bool:
+        """Whether the contour of what a click would take follows the mouse."""
+        return self._hover.enabled
+
+    @hover.setter
+    def hover(self, hover: bool) -> None:
+        self._hover.enabled = hover
+        self.changed.emit()
+
+    @property
+    def hovered(self) -> int:
+        """Label of the accepted object that is highlighted under the cursor; 0 for none."""
+        return self._hover.label
 
     # What a user does; each of these has a key or a button
 
@@ -196,6 +215,7 @@ class Controller(ObjectActions):
             return
         self._open = False
         self.session.disconnect(self._on_session)
+        self._hover.close()
         self._watch.close()
         self.image.events.data.disconnect(self._on_image_data)
         self.image.events.contrast_limits.disconnect(self._on_contrast)

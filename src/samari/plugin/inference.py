@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from samari.errors import Cancelled
 from samari.plugin.activity import show_activity
 from samari.plugin.jobs import Job, Priority
+from samari.plugin.look_ahead import LookAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -48,6 +49,8 @@ class Inference:
         What is going on; empty when nothing is.
     progress : (int, int) or None
         Encoder blocks done and in all.
+    ahead : LookAhead
+        Answers to clicks that were not made yet.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Inference:
         self.text = ""
         self.progress: tuple[int, int] | None = None
         self.show_after = SHOW_AFTER
+        self.ahead = LookAhead(session.planes, segmenter, thread)
         self._session = session
         self._segmenter = segmenter
         self._thread = thread
@@ -82,7 +86,12 @@ class Inference:
         """Go on with another model: what is under way for the old one is cancelled."""
         self.cancel()
         self._segmenter = segmenter
+        self.ahead.set_segmenter(segmenter)
         self._encoded.clear()
+
+    def is_encoded(self, plane: PlaneIndex) -> bool:
+        """Whether a plane was encoded by the present model."""
+        return plane in self._encoded
 
     def warm_up(self, plane: PlaneIndex | None) -> None:
         """Begin to load the model and to encode a plane; the layers can be built meanwhile."""
@@ -129,8 +138,11 @@ class Inference:
         for request in wanted:
             if request in self._asked and not self._asked[request].hopeless:
                 continue
+            known = self.ahead.recall(request.plane, request.prompts)
             job = Job(
-                partial(_answer_steps, self._session, request, self._thread.compute),
+                partial(_answer_steps, self._session, request, self._thread.compute)
+                if known is None
+                else partial(_known_steps, known),
                 Priority.CLICK,
                 after=self.encode(request.plane, Priority.CLICK),
                 done=self._on_answer,
@@ -158,6 +170,7 @@ class Inference:
     def close(self) -> None:
         """Stop everything; no callback comes after this."""
         self._closed = True
+        self.ahead.close()
         self.cancel()
 
     def _load(self) -> Job | None:
@@ -260,6 +273,12 @@ def _encode_steps(
     """Read a plane and encode it. The embedding stays in the segmenter's cache."""
     rgb = planes.rgb_plane(plane)
     yield from segmenter.encode_steps(rgb)
+
+
+def _known_steps(prediction: Prediction, job: Job) -> Generator[tuple[int, int], None, Prediction]:
+    """Return what was found before the click, by the way that all answers take."""
+    yield from ()
+    return prediction
 
 
 def _answer_steps(

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class Priority(IntEnum):
-    """What goes first: an answer to a click, the plane on screen, then the rest."""
+    """What goes first: an answer to a click, a look ahead, the plane on screen, then the rest."""
 
     REST = 0
     VISIBLE = 1
-    CLICK = 2
+    HOVER = 2
+    CLICK = 3
 
 
 class Job:

@@ -23,6 +23,14 @@ POSITIVE_COLOR, NEGATIVE_COLOR, BOX_COLOR = "#35d07f", "#f0468c", "#ffd23f"
 #: label is higher by EDGE.
 PREVIEW_COLORS = ("#ffd23f", "#4cc9f0", "#ff8c42", "#b388ff", "#8ce99a", "#ff6b9d")
 _FILL_ALPHA, EDGE = "40", 100
+#: Labels of the preview layer beside those: the contour of what a click would take, and the contour
+#: and the inside of the accepted object under the cursor.
+HOVER_EDGE, OBJECT_EDGE, OBJECT_FILL = 251, 252, 253
+_HOVER_COLORS: dict[int | None, str] = {
+    HOVER_EDGE: "#ffd23f",
+    OBJECT_EDGE: "#ffffff",
+    OBJECT_FILL: "#ffffff40",
+}
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,7 @@ def make_preview(source: ImageSource) -> Labels:
     for number, color in enumerate(PREVIEW_COLORS, start=1):
         colors[number] = f"{color}{_FILL_ALPHA}"
         colors[number + EDGE] = color
+    colors.update(_HOVER_COLORS)
     layer = Labels(
         np.zeros((1,) * source.layer.ndim, dtype=np.uint8),
         name=f"{source.layer.name} preview",

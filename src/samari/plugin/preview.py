@@ -1,33 +1,37 @@
-"""Shows the pending masks: a small Labels layer, laid where the masks are."""
+"""Shows pending masks, or what a click would take: a small Labels layer, laid where they are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_erosion
 
 from samari.plugin.layers import EDGE, PREVIEW_COLORS, make_preview
+from samari.plugin.outlines import Outline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Labels
+    from numpy.typing import NDArray
 
+    from samari.engine.masks import Box
     from samari.engine.planes import PlaneIndex
     from samari.engine.prediction import Prediction
     from samari.engine.session import Session
     from samari.plugin.source import ImageSource
 
-#: The layer's corners lie on a grid of this many pixels, so that refining a mask mostly needs no
-#: other layer size; napari spends more time on that than on the pixels.
-_GRID = 32
+#: The layer's sides are powers of two from this on, and its corner lies on a grid of half of it, so
+#: that the next mask mostly needs no other size or place: that takes napari longer than the pixels.
+_LEAST = 64
 
 
 class Preview:
     """The preview layer of one Session.
 
-    The layer is only as large as the pending masks of the plane on screen, and placed by its
-    `translate`: what it costs does not depend on the size of the image.
+    The layer is about as large as the masks of the plane on screen, and placed by its `translate`:
+    what it costs does not depend on the size of the image.
 
     Parameters
     ----------
@@ -42,6 +46,9 @@ class Preview:
         self._session = session
         self._origin = np.array(source.transform()["translate"])
         self._shown: tuple[PlaneIndex | None, list[tuple[int, Prediction]]] = (None, [])
+        self._hovered: Outline | None = None
+        #: Where the layer lies: the plane, its row and column there, and its rows and columns.
+        self._place: tuple[PlaneIndex | None, int, int, int, int] = (None, 0, 0, 0, 0)
         self.layer: Labels = make_preview(source)
 
     def show(self, plane: PlaneIndex | None) -> None:
@@ -51,16 +58,24 @@ class Preview:
         layer is put back if it was deleted, and never becomes the active one.
         """
         found, complete = ([], True) if plane is None else self._predictions(plane)
-        if (plane, found) == self._shown or (plane == self._shown[0] and not complete):
+        same = self._hovered is None and (plane, found) == self._shown
+        if same or (plane == self._shown[0] and not complete):
             return
         self._shown = (plane, found)
-        if plane is None or not any(prediction.mask.any() for _, prediction in found):
-            self._clear()
+        self._hovered = None
+        outlines = [Outline.of(prediction, number + EDGE, number) for number, prediction in found]
+        self._update(plane, [outline for outline in outlines if outline is not None])
+
+    def hover(self, plane: PlaneIndex | None, outline: Outline | None) -> None:
+        """Show what a click would take, or what is under the cursor; None: nothing of the kind.
+
+        Pending masks go first, and so does what is shown until their answers come.
+        """
+        if self._session.pending or (outline is None and self._hovered is None):
             return
-        if self.layer not in self._viewer.layers:
-            self.layer = make_preview(self._source)
-            self.insert()
-        self._draw(plane, found)
+        self._hovered = outline
+        self._shown = (plane, [])
+        self._update(plane, [] if outline is None else [outline])
 
     def insert(self) -> None:
         """Add the layer to the viewer without making it the active one."""
@@ -75,11 +90,6 @@ class Preview:
     def _contour_width(self) -> int:
         """Return the width of contours in pixels of the image: about 2 on the screen."""
         return int(np.clip(round(2 / max(self._viewer.scene.camera.zoom, 1e-3)), 1, 8))
-
-    def _clear(self) -> None:
-        if self.layer.data.any():
-            self.layer.data[...] = 0
-            self.layer.refresh()
 
     def _predictions(self, plane: PlaneIndex) -> tuple[list[tuple[int, Prediction]], bool]:
         """Return (color, answer) of the pending objects on a plane, and whether none is lacking."""
@@ -96,29 +106,66 @@ class Preview:
                 found.append((number % len(PREVIEW_COLORS) + 1, prediction))
         return found, complete
 
-    def _draw(self, plane: PlaneIndex, found: list[tuple[int, Prediction]]) -> None:
-        boxes = [box for _, p in found if (box := p.bbox(p.chosen)) is not None]
-        rows, cols = self._session.planes.shape_of(plane.view)
-        y0, x0 = (min(box[i] for box in boxes) // _GRID * _GRID for i in (0, 1))
-        y1, x1 = (-(-max(box[i] for box in boxes) // _GRID) * _GRID for i in (2, 3))
-        y1, x1 = min(y1, rows), min(x1, cols)
-        picture = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        for number, prediction in found:
-            mask = prediction.mask[y0:y1, x0:x1]
-            picture[mask] = number
-            inner = binary_erosion(mask, iterations=self._contour_width(), border_value=1)
-            picture[mask & ~inner] = number + EDGE
-        corner = self._source.to_layer(self._session.planes.to_volume((y0, x0), plane))
+    def _update(self, plane: PlaneIndex | None, outlines: Sequence[Outline]) -> None:
+        if plane is None or not outlines:
+            if self.layer.data.any():
+                self.layer.data[...] = 0
+                self._refresh()
+            return
+        if self.layer not in self._viewer.layers:
+            self.layer = make_preview(self._source)
+            self._place = (None, 0, 0, 0, 0)
+            self.insert()
+        boxes = [outline.box for outline in outlines]
+        whole = (*np.min(boxes, axis=0)[:2].tolist(), *np.max(boxes, axis=0)[2:].tolist())
+        y, x, height, width = self._choose_place(plane, whole)
+        picture = np.zeros((height, width), np.uint8)
+        for outline in outlines:
+            outline.draw(picture, (y, x), self._contour_width())
+        self._lay(plane, (y, x), picture)
+
+    def _choose_place(self, plane: PlaneIndex, box: Box) -> tuple[int, int, int, int]:
+        """Return row, column, height and width of a part of the plane that holds a box.
+
+        That is where the layer is, or as large as it is, if this will do.
+        """
+        before, *place = self._place
+        held = (place[0], place[1], place[0] + place[2], place[1] + place[3])
+        fits = held[0] <= box[0] and held[1] <= box[1] and box[2] <= held[2] and box[3] <= held[3]
+        limits = self._session.planes.shape_of(plane.view)
+        same_view = before is not None and before.view == plane.view
+        corner, sides = [], []
+        for axis in (0, 1):
+            low, high, limit = box[axis], box[axis + 2], limits[axis]
+            needed = min(limit, max(_LEAST, 1 << (high - low - 1).bit_length()))
+            present = place[2 + axis]
+            keep = same_view and needed <= present <= 4 * needed
+            sides.append(present if keep else needed)
+            first = (low + high - sides[-1]) // 2 // (_LEAST // 2) * (_LEAST // 2)
+            # The middle on a grid, but all of the box within, and nothing beyond the plane.
+            first = max(min(first, low), high - sides[-1])
+            corner.append(max(0, min(first, limit - sides[-1])))
+        if same_view and fits and sides == place[2:]:
+            corner = place[:2]
+        return corner[0], corner[1], sides[0], sides[1]
+
+    def _lay(self, plane: PlaneIndex, corner: tuple[int, int], picture: NDArray[np.uint8]) -> None:
+        """Show a picture at a place of a plane; napari draws anew as rarely as it allows."""
+        self._place = (plane, *corner, *picture.shape)
         axes = [self._source.axes.index(letter) for letter in plane.view]
         shape = [1] * self._source.layer.ndim
         shape[axes[0]], shape[axes[1]] = picture.shape
-        step = self._source.displacement(self.layer, np.array(corner))
-        translate = self._origin + step
-        if self.layer.data.shape == tuple(shape) and np.array_equal(
-            self.layer.translate, translate
-        ):
-            self.layer.data[...] = picture.reshape(shape)
-            self.layer.refresh()
-        else:
+        at = self._source.to_layer(self._session.planes.to_volume(corner, plane))
+        translate = self._origin + self._source.displacement(self.layer, np.array(at))
+        stays = np.array_equal(self.layer.translate, translate)
+        if self.layer.data.shape != tuple(shape):
             self.layer.data = picture.reshape(shape)
+        else:
+            self.layer.data[...] = picture.reshape(shape)
+            if stays:
+                self._refresh()
+        if not stays:
             self.layer.translate = translate
+
+    def _refresh(self) -> None:
+        self.layer.refresh(extent=False, thumbnail=False)
