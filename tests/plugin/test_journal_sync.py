@@ -9,22 +9,20 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from napari.components import ViewerModel
-from napari.layers import Layer
-from napari.layers._source import layer_source
 from qtpy.QtWidgets import QApplication
 
-from samari.engine.export import read_labels, save_labels
+from samari.engine.export import read_labels
 from samari.engine.journal import beside, read_journal
 from samari.engine.journal_places import journals_dir
-from samari.engine.session import Session
-from samari.plugin import reader
+from samari.plugin import settings
 from samari.plugin.controller import Controller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 
 def click(c: Any, *point: float) -> list[int]:
@@ -35,18 +33,6 @@ def click(c: Any, *point: float) -> list[int]:
 
 def journals() -> list[Path]:
     return sorted(journals_dir().glob("*")) if journals_dir().exists() else []
-
-
-@pytest.fixture
-def from_file() -> Callable[[Path, Any], Any]:
-    """Give `from_file(path, viewer)`: what napari adds to a viewer when a file is dropped."""
-
-    def open_file(path: Path, viewer: Any) -> Any:
-        ((data, meta, kind),) = reader.read(str(path))
-        with layer_source(path=str(path), reader_plugin="samari"):
-            return viewer.add_layer(Layer.create(data, meta, kind))
-
-    return open_file
 
 
 def test_every_object_is_in_a_journal_on_the_disk_while_it_is_not_saved(
@@ -198,135 +184,6 @@ def test_two_sessions_on_one_image_have_two_journals(
     assert labels == [1, 2]
 
 
-def test_saving_moves_the_journal_beside_the_file(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any
-) -> None:
-    c = annotated(noise(30, 40))
-    click(c, 10, 10)
-    assert not c.saved
-    path = tmp_path / "Zellen 細胞.ome.tif"
-    c.save_in_background(path)
-    assert workshop.files.wait(10)
-    assert c.saved
-    assert journals() == []
-    assert read_journal(beside(path)).is_saved
-    click(c, 20, 20)
-    assert not c.saved
-    assert workshop.files.wait(5)
-    assert read_journal(beside(path)).labels() == {1, 2}
-    c.save(tmp_path / "b.ome.tif")
-    assert c.saved
-    assert read_journal(beside(path)).labels() == {1, 2}, "that of the first file stays with it"
-    click(c, 20, 30)
-    assert workshop.files.wait(5)
-    assert read_journal(beside(tmp_path / "b.ome.tif")).labels() == {1, 2, 3}
-    assert read_journal(beside(path)).labels() == {1, 2}
-
-
-def test_what_is_done_while_a_file_is_saved_counts_as_not_saved(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
-    from_file: Any,
-) -> None:  # fmt: skip
-    c = annotated(noise(30, 40))
-    click(c, 10, 10)
-    c.save_in_background(tmp_path / "a.ome.tif")
-    c.points.add([20, 20])
-    assert workshop.inference.wait(5)
-    c.accept()
-    assert workshop.files.wait(10)
-    assert not c.saved
-    assert not read_journal(beside(tmp_path / "a.ome.tif")).is_saved
-    shown = np.array(c.session.labels)
-    c.close()
-    viewer = ViewerModel()
-    layer = from_file(tmp_path / "a.ome.tif", viewer)
-    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
-    np.testing.assert_array_equal(again.labels_layer.data, shown)
-
-
-def test_yesterdays_file_goes_on_with_its_objects_prompts_and_history(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
-    from_file: Any,
-) -> None:  # fmt: skip
-    image = noise(3, 30, 40)
-    c = annotated(image, scale=(2, 0.5, 0.5))
-    click(c, 0, 10, 10)
-    click(c, 0, 20, 30)
-    c.save(tmp_path / "a.ome.tif")
-    table = dict(c.session.objects)
-    c.close()
-    viewer = ViewerModel()
-    layer = from_file(tmp_path / "a.ome.tif", viewer)
-    again = annotated(image, viewer=viewer, labels=layer, scale=(2, 0.5, 0.5))
-    assert again.labels_layer is layer
-    assert dict(again.session.objects) == table
-    assert again.saved
-    again.session.reopen(1)
-    np.testing.assert_allclose(again.points.data, [[0, 10, 10]])
-    again.discard()
-    assert click(again, 0, 5, 35) == [3]
-    assert layer.data[0, 5, 35] == 3
-    assert workshop.files.wait(5)
-    assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3}
-    again.undo()
-    while again.session.undo():
-        pass
-    assert not layer.data.any()
-
-
-def test_a_file_whose_journal_is_of_another_image_opens_without_prompts(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, said: list[str],
-    from_file: Any,
-) -> None:  # fmt: skip
-    c = annotated(noise(30, 40))
-    click(c, 10, 10)
-    c.save(tmp_path / "a.ome.tif")
-    c.close()
-    viewer = ViewerModel()
-    layer = from_file(tmp_path / "a.ome.tif", viewer)
-    again = annotated(noise(30, 40)[::-1].copy(), viewer=viewer, labels=layer)
-    assert (layer.data == 1).any()
-    assert not again.session.objects
-    assert len(said) == 1
-    assert "without their prompts" in said[0]
-
-
-def test_a_damaged_journal_costs_the_prompts_and_not_the_labels(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, said: list[str],
-    from_file: Any,
-) -> None:  # fmt: skip
-    c = annotated(noise(30, 40))
-    click(c, 10, 10)
-    c.save(tmp_path / "a.ome.tif")
-    c.close()
-    content = beside(tmp_path / "a.ome.tif").read_bytes()
-    beside(tmp_path / "a.ome.tif").write_bytes(content.replace(b'"pixels"', b'"pixel5"'))
-    viewer = ViewerModel()
-    layer = from_file(tmp_path / "a.ome.tif", viewer)
-    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
-    assert "line 2 of the journal" in said[0]
-    assert (again.session.labels == 1).any()
-    click(again, 20, 20)
-    assert (layer.data == 2).any()
-
-
-def test_a_file_changed_by_another_program_keeps_its_pixels_and_the_prompts(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, from_file: Any
-) -> None:
-    c = annotated(noise(30, 40))
-    click(c, 10, 10)
-    c.save(tmp_path / "a.ome.tif")
-    c.close()
-    labels = read_labels(tmp_path / "a.ome.tif").labels
-    labels[25:, 30:], labels[10, 10] = 7, 0
-    save_labels(tmp_path / "a.ome.tif", labels, "YX")
-    viewer = ViewerModel()
-    layer = from_file(tmp_path / "a.ome.tif", viewer)
-    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
-    np.testing.assert_array_equal(layer.data, labels)
-    assert again.session.objects.keys() == {1}
-
-
 def test_a_new_session_on_the_same_layer_keeps_objects_and_history(
     annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
 ) -> None:
@@ -391,7 +248,7 @@ def test_without_autosave_nothing_is_written_before_the_save(
     annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(Controller, "autosave", False)
+    monkeypatch.setattr(settings, "current", lambda: settings.Settings(autosave=False))
     c = annotated(noise(30, 40))
     click(c, 10, 10)
     assert workshop.files.wait(5)
@@ -444,17 +301,3 @@ def test_copied_as_python_it_does_the_same_without_a_window(
     )
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(read_labels(tmp_path / "again.ome.tif").labels, labels)
-
-
-def test_the_window_reads_what_a_script_recorded(
-    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, from_file: Any,
-    discs: Any,
-) -> None:  # fmt: skip
-    session = Session(noise(30, 40), segmenter=discs, journal=tmp_path / "mine.jsonl")
-    session.add_point((10, 10))
-    session.accept()
-    session.save(tmp_path / "a.ome.tif")
-    viewer = ViewerModel()
-    layer = from_file(tmp_path / "a.ome.tif", viewer)
-    again = annotated(noise(30, 40), viewer=viewer, labels=layer)
-    assert again.session.objects.keys() == {1}

@@ -148,6 +148,22 @@ class Journal:
             self.file.push(line)
 
 
+def copy_journal(source: str | os.PathLike[str], labels: str | os.PathLike[str]) -> None:
+    """Put a copy of a journal beside a label file that was just saved with what it tells.
+
+    Raises
+    ------
+    JournalError
+        If there is nothing in it.
+    ExportError
+        If the copy cannot be written.
+    """
+    log = read_journal(source)
+    told = {"file": Path(labels).name, "lines": len(log.entries) + 1, "time": now()}
+    with replacing(beside(labels)) as file:
+        file.write(log.content + encode({"line": "saved", **told}))
+
+
 @dataclass(frozen=True, eq=False)
 class _Done:
     """Makes the line of a step, when and where it is written: a `Change` does not change."""

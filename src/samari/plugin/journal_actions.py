@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 from samari.engine.label_arrays import is_in_memory
 from samari.engine.session import Session
 from samari.errors import SamariError
-from samari.plugin import notices
+from samari.plugin import notices, settings
 from samari.plugin.journal_sync import JournalSync, journal_of
 
 if TYPE_CHECKING:
@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 
 
 class JournalActions(QObject):
-    """The part of a controller that lets nothing be lost.
+    """The part of a controller that lets nothing be lost."""
 
-    Attributes
-    ----------
-    autosave : bool
-        Whether objects that are not saved yet are kept on the disk, in the user's data folder.
-    """
-
-    autosave = True
     session: Session
     _source: ImageSource
     _workshop: Workshop
@@ -63,7 +56,7 @@ class JournalActions(QObject):
                 labels.data = shown
                 return
         self._begin(Session(labels=array, **options))
-        if self.autosave:
+        if settings.current().autosave:
             self._journal.begin()
         if labels is None:
             self._journal.look_for_lost()

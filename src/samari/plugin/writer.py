@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from samari.engine.axes import DEFAULT_AXES, check_axes
 from samari.engine.export import save_labels
-from samari.errors import InputError
+from samari.engine.journal import beside, copy_journal
+from samari.engine.journal_file import is_held
+from samari.errors import ExportError, InputError, SamariError
+from samari.plugin import notices
+from samari.plugin.journal_sync import KEY
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Save a labels layer as an OME-TIFF with axes, voxel size and units.
+    """Save a labels layer as an OME-TIFF with axes, voxel size and units, its journal beside it.
 
     Parameters
     ----------
@@ -42,7 +47,21 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         units=units if len(units) == ndim and set(units) != {"pixel"} else None,
         name=meta.get("name"),
     )
+    _save_journal((meta.get("metadata") or {}).get(KEY), path)
     return [path]
+
+
+def _save_journal(journal: Any, path: str) -> None:
+    """Put a copy of the layer's journal, if it has one, beside the file; if not, say so."""
+    target = beside(path)
+    if journal is None or Path(journal) == target or not Path(journal).is_file():
+        return
+    try:
+        if is_held(target):
+            raise ExportError(f"{target} is in use")
+        copy_journal(journal, path)
+    except SamariError as error:
+        notices.warn(f"The labels were saved, but not their journal: {error}")
 
 
 def _axes(labels: Any, shape: tuple[int, ...]) -> str:
