@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from samari.engine.frames import LOGITS_PER_TOKEN
 from samari.engine.lru import ByteLru
+from samari.engine.mask_rule import MaskRule
 from samari.engine.masks import EMPTY_LOGIT, box_of, mask_prompt
 from samari.errors import InputError
 
@@ -67,13 +69,17 @@ class StepAnswer:
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """One step of one object, ready for the decoder. Coordinates are the frame's."""
+    """One step of one object, ready for the decoder. Coordinates are the frame's.
+
+    `drawn` tells that the user drew a mask: it may have parts that no point lies on.
+    """
 
     points: NDArray[np.float64]
     labels: tuple[int, ...]
     box: NDArray[np.float64] | None
     mask: NDArray[np.float32] | None
     many: bool
+    drawn: bool
 
     @property
     def kind(self) -> tuple[int, bool, bool, bool]:
@@ -88,10 +94,13 @@ class StepDecoder:
     ----------
     model : SamModel
         In evaluation mode. Prompt encoder and mask decoder are used, the image encoder is not.
+    rule : MaskRule, optional
+        What the model promises about its masks; by default nothing.
     """
 
-    def __init__(self, model: SamModel) -> None:
+    def __init__(self, model: SamModel, rule: MaskRule | None = None) -> None:
         self._model = model
+        self._rule = MaskRule() if rule is None else rule
         self._answers: ByteLru[StepAnswer] = ByteLru(STEP_BYTES)
 
     def answer(
@@ -159,10 +168,12 @@ class StepDecoder:
         for group in kinds.values():
             for first in range(0, len(group), size):
                 chunk = group[first : first + size]
-                decoded = self._batch(embedding, [request for _, request in chunk])
+                decoded = self._batch(embedding, frame, [request for _, request in chunk])
                 yield from zip((i for i, _ in chunk), decoded, strict=True)
 
-    def _batch(self, embedding: Embedding, requests: list[_Request]) -> list[StepAnswer]:
+    def _batch(
+        self, embedding: Embedding, frame: Frame, requests: list[_Request]
+    ) -> list[StepAnswer]:
         first, device = requests[0], embedding.features.device
 
         def stacked(arrays: list[NDArray[np.floating]]) -> torch.Tensor:
@@ -189,10 +200,14 @@ class StepDecoder:
         # One array for each answer: a view would keep the whole batch in memory.
         logits = output.pred_masks[0].float().cpu().numpy()
         scores = output.iou_scores[0].float().cpu().numpy()
-        return [
-            StepAnswer(own.copy() if len(requests) > 1 else own, score.copy())
-            for own, score in zip(logits, scores, strict=True)
-        ]
+        stride = frame.patch / LOGITS_PER_TOKEN
+        answers = []
+        for request, own, score in zip(requests, logits, scores, strict=True):
+            kept = own.copy()
+            if not request.drawn:
+                self._rule.keep_parts(kept, request.points, request.labels, request.box, stride)
+            answers.append(StepAnswer(kept, score.copy()))
+        return answers
 
 
 def _request(
@@ -215,7 +230,8 @@ def _request(
         mask = mask_prompt(prompts.mask, frame)
     many = len(labels) == 1 and not bounded if multimask is None else multimask
     points = frame.to_frame(prompts.points[:count]) if labels else np.empty((0, 2))
-    return _Request(points, labels, _frame_box(prompts, labels, frame), mask, many)
+    box = _frame_box(prompts, labels, frame)
+    return _Request(points, labels, box, mask, many, prompts.mask is not None)
 
 
 def _frame_box(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from samari.engine.box_rule import BoxRule
 from samari.engine.decoding import StepDecoder
 from samari.engine.devices import choose_device, choose_dtype
 from samari.engine.embedding import Embedding, EmbeddingCache, content_key
 from samari.engine.frames import FrameRule
 from samari.engine.inputs import as_plane, prompts_of, prompts_of_each
+from samari.engine.mask_rule import MaskRule
 from samari.engine.masks import masks_of
 from samari.engine.planes import to_rgb_uint8
 from samari.engine.prediction import Prediction
@@ -87,9 +87,9 @@ class Segmenter:
         if self._dtype != torch.float32:
             network.vision_encoder.to(self._dtype)
         self._model = network.to(self._device)
-        self._rule, self._boxes = FrameRule.of(network.config), BoxRule.of(network.config)
+        self._rule, self._masks = FrameRule.of(network.config), MaskRule.of(network.config)
         self._cache = EmbeddingCache() if cache is None else cache
-        self._decoder = StepDecoder(network)
+        self._decoder = StepDecoder(network, self._masks)
 
     @property
     def model(self) -> SamModel:
@@ -372,7 +372,7 @@ class Segmenter:
         for prompt, answer in zip(prompts, answers, strict=True):
             chosen = answer.chosen(prompt.choice(prompt.n_steps - 1))
             masks, boxes = masks_of(answer.logits, frame)
-            bounds = tuple(self._boxes.cut(masks, boxes, prompt))
+            bounds = tuple(self._masks.cut(masks, boxes, prompt))
             predictions.append(Prediction(masks, answer.scores, answer.logits, chosen, bounds))
         return predictions
 

@@ -1,0 +1,182 @@
+"""What a model promises about its masks, and how the engine holds it to that.
+
+The published models draw where they see fit: beyond a box, because many are drawn sloppily, and in
+several pieces. A small model knows less well where its object ends. It may ask in its
+``config.json`` that nothing is drawn farther outside a box than a share of the box's sides
+(``"samari": {"box_margin": 0.05}``), and nothing that hangs together with no prompt
+(``"samari": {"connected": true}``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from samari.engine.masks import box_of
+from samari.errors import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from samari.engine.masks import Box
+    from samari.engine.prompts import PlanePrompts
+    from samari.sam import SamConfig
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """Where a mask may be, given its prompts.
+
+    Attributes
+    ----------
+    margin : float or None
+        How far it may reach beyond its box: share of the box's height above and below, of its width
+        left and right; None: any distance.
+    connected : bool
+        Whether it consists of the parts with a positive point only; of a box without points, of the
+        largest part.
+    """
+
+    margin: float | None = None
+    connected: bool = False
+
+    @classmethod
+    def of(cls, config: SamConfig) -> MaskRule:
+        """Read the rule of a model from its configuration.
+
+        Raises
+        ------
+        ModelError
+            If ``samari.box_margin`` is neither absent, null nor a number from 0 on, or
+            ``samari.connected`` is not a boolean.
+        """
+        own = config.extra.get("samari", {})
+        connected = own.get("connected", False)
+        if not isinstance(connected, bool):
+            raise ModelError(
+                f'"samari.connected" in config.json must be a boolean, got {connected!r}'
+            )
+        margin = own.get("box_margin")
+        number = isinstance(margin, int | float) and not isinstance(margin, bool)
+        if margin is not None and not (number and 0 <= margin < math.inf):
+            raise ModelError(
+                f'"samari.box_margin" in config.json must be a number from 0 on, got {margin!r}'
+            )
+        return cls(margin, connected)
+
+    def keep_parts(
+        self,
+        logits: NDArray[np.float32],
+        points: NDArray[np.float64],
+        labels: tuple[int, ...],
+        box: NDArray[np.float64] | None,
+        stride: float,
+    ) -> None:
+        """Empty the parts of the masks that hang together with no prompt.
+
+        Parts are those of the logits, joined by edges. A positive point beside every part counts for
+        the nearest one.
+
+        Parameters
+        ----------
+        logits : ndarray of float32, shape (n, 4 h, 4 w)
+            Changed in place.
+        points : ndarray of float, shape (k, 2)
+            (x, y) in pixels of the frame.
+        labels : tuple of int
+            1 or 0 for every point.
+        box : ndarray of float or None, shape (4,)
+            (x0, y0, x1, y1) in pixels of the frame: the largest part inside it is kept too.
+        stride : float
+            Pixels of the frame a logit.
+        """
+        if not self.connected:
+            return
+        positive = points[np.array(labels, dtype=bool)]
+        # The centre of the first logit lies half a stride from the frame's edge.
+        cells = np.rint((positive[:, ::-1] + 0.5) / stride - 0.5).astype(int)
+        cells = np.clip(cells, 0, np.array(logits.shape[1:]) - 1)
+        for plane in logits:
+            parts, count = ndimage.label(plane > 0)
+            if count < 2:
+                continue
+            kept = {_part_at(parts, row, col) for row, col in cells}
+            if box is not None:
+                kept.add(_largest(parts, np.clip((box + 0.5) / stride, 0, None)))
+            # As far below 0 as they were above: the edges of what stays hardly move.
+            gone = (parts > 0) & ~np.isin(parts, list(kept))
+            plane[gone] = -plane[gone]
+
+    def cut(
+        self, masks: NDArray[np.bool_], boxes: list[Box | None], prompts: PlanePrompts
+    ) -> list[Box | None]:
+        """Empty masks beyond the box, unless a positive point or the mask prompt lies there too.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (n, H, W)
+            Changed in place.
+        boxes : list of (y0, x0, y1, x1) or None
+            Where each mask lies, half-open, see `masks_of`.
+        prompts : PlanePrompts
+            What was asked.
+
+        Returns
+        -------
+        list of (y0, x0, y1, x1) or None
+            Where each mask lies now.
+        """
+        limits = self._limits(prompts, masks.shape[1:])
+        if limits is None:
+            return boxes
+        top, left, bottom, right = limits
+        kept: list[Box | None] = []
+        for mask, box in zip(masks, boxes, strict=True):
+            if box is None or (
+                top <= box[0] and left <= box[1] and box[2] <= bottom and box[3] <= right
+            ):
+                kept.append(box)
+                continue
+            y0, x0, y1, x1 = box
+            mask[y0 : min(top, y1), x0:x1] = False
+            mask[max(bottom, y0) : y1, x0:x1] = False
+            mask[y0:y1, x0 : min(left, x1)] = False
+            mask[y0:y1, max(right, x0) : x1] = False
+            kept.append(box_of(mask))
+        return kept
+
+    def _limits(self, prompts: PlanePrompts, shape: tuple[int, ...]) -> Box | None:
+        """Return the pixels (half-open) that a mask may have; None if there is no limit."""
+        if self.margin is None or prompts.box is None or prompts.mask is not None:
+            return None
+        y0, x0, y1, x1 = prompts.box
+        y0, y1, x0, x1 = min(y0, y1), max(y0, y1), min(x0, x1), max(x0, x1)
+        high, wide = self.margin * (y1 - y0), self.margin * (x1 - x0)
+        y0, x0, y1, x1 = y0 - high, x0 - wide, y1 + high, x1 + wide
+        for (y, x), label in zip(prompts.points, prompts.labels, strict=True):
+            if label and not (y0 <= y <= y1 and x0 <= x <= x1):
+                return None  # the user says that the object goes on outside
+        # A pixel belongs to the box if its centre does.
+        top, left = max(0, math.ceil(y0)), max(0, math.ceil(x0))
+        return top, left, min(shape[0], math.floor(y1) + 1), min(shape[1], math.floor(x1) + 1)
+
+
+def _part_at(parts: NDArray[np.int32], row: int, col: int) -> int:
+    """Return the part at a place, or the one nearest to it."""
+    if not parts[row, col]:
+        rows, cols = np.nonzero(parts)
+        nearest = int(np.argmin((rows - row) ** 2 + (cols - col) ** 2))
+        row, col = rows[nearest], cols[nearest]
+    return int(parts[row, col])
+
+
+def _largest(parts: NDArray[np.int32], box: NDArray[np.float64]) -> int:
+    """Return the part with most pixels inside a box (x0, y0, x1, y1); 0 if there is none."""
+    x0, y0, x1, y1 = np.rint(box).astype(int)
+    sizes = np.bincount(parts[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)].ravel(), minlength=1)
+    sizes[0] = 0
+    return int(np.argmax(sizes)) if sizes.any() else 0
