@@ -78,8 +78,8 @@ class MaskRule:
     ) -> None:
         """Empty the parts of the masks that hang together with no prompt.
 
-        Parts are those of the logits, joined by edges. A positive point beside every part counts for
-        the nearest one.
+        Parts are those of the logits, joined by edges. A positive point beside every part counts
+        for the nearest one.
 
         Parameters
         ----------
