@@ -162,7 +162,9 @@ def reopened(
     """
     record = state.objects.get(label)
     if record is not None and record.reopens_from_prompts:
-        parts = [PendingPart(part.plane, part.prompts) for part in record.parts]
+        # Without prompts are planes that were propagated: they follow from the others.
+        prompted = [part for part in record.parts if not part.prompts.is_empty]
+        parts = [PendingPart(part.plane, part.prompts) for part in prompted]
         parts = [part for part in parts if plane in (None, part.plane)]
     else:
         parts = []

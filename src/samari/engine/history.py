@@ -147,6 +147,11 @@ class History:
         if members:
             self.push(members[0] if len(members) == 1 else Group(tuple(members)))
 
+    def changes(self) -> Iterator[Action]:
+        """Go through all that was done and not undone, the first one first."""
+        for action in self._done:
+            yield from single(action)
+
     @property
     def newest(self) -> Action | None:
         """What `undo` would take back."""

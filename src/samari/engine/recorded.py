@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samari.engine.automatic import Automatic
 from samari.engine.checks import file_name
 from samari.engine.events import SessionEvent
 from samari.engine.journal import Journal, JournalLog, beside, read_journal
 from samari.engine.journal_file import JournalFile, is_held
 from samari.engine.journal_opening import check_image, initial_labels, opening_of
+from samari.engine.propagating import Propagating
 from samari.engine.restore import apply_log, planes_of, session_options
 from samari.errors import ExportError, InputError, ModelError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from samari.zoo import LoadedModel
 
 
-class Recorded(Automatic):
+class Recorded(Propagating):
     """An annotation that can be restored, replayed and written as a script; a part of `Session`."""
 
     overwrite: bool

@@ -1,0 +1,361 @@
+"""Slice by slice through a stack: from the planes an object is known on to where it ends.
+
+docs/design/propagation.md tells how, and why so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from samari.engine.planes import PlaneIndex
+from samari.engine.tracking import Step, Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from samari.engine.embedding import Embedding
+    from samari.engine.history import Growing
+    from samari.engine.planes import ImagePlanes
+    from samari.engine.predict import Segmenter
+    from samari.engine.regions import Region
+
+#: Embeddings held for the way back, in bytes; beyond that a plane may be encoded a second time.
+HELD_BYTES = 2**31
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What tells that an object has ended. One set for all images.
+
+    Parameters
+    ----------
+    min_score : float
+        Of the model's own estimate of the mask.
+    min_overlap : float
+        Intersection over union with the mask on the plane before.
+    max_growth : float
+        How many times as large, or as small, a mask may be as on the plane before.
+    """
+
+    min_score: float = 0.1
+    min_overlap: float = 0.5
+    max_growth: float = 2.5
+
+
+@dataclass(frozen=True)
+class Target:
+    """One object, and what is known of it along the axis.
+
+    Attributes
+    ----------
+    label : int
+    fixed : PlaneIndex
+        One of its planes: the others differ from it by their index along the axis only.
+    anchors : dict of int to Region
+        Its mask on the planes where it was prompted or painted, by the index along the axis.
+    stops : frozenset of int
+        Planes it does not reach.
+    stale : frozenset of int
+        Planes that an earlier propagation wrote; they are found anew.
+    """
+
+    label: int
+    fixed: PlaneIndex
+    anchors: Mapping[int, Region]
+    stops: frozenset[int] = frozenset()
+    stale: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneMask:
+    """What was found of one object on one plane."""
+
+    target: int
+    index: int
+    region: Region
+    confidence: float
+
+
+@dataclass
+class PropagationReport:
+    """What a propagation did.
+
+    Attributes
+    ----------
+    confidence : dict of int to dict of int to float
+        For every label, for every plane it was written on: between 0 and 1, how sure the mask is.
+        The model's own estimate times the overlap with the plane before.
+    ended : dict of int to dict of int to str
+        For every label, the planes on which it was not found any more, and why: "score",
+        "overlap", "area", "lost" (no mask that touches the last one), "stop sign".
+    cancelled : bool
+        Whether it was stopped; what was done until then is in the labels.
+    """
+
+    confidence: dict[int, dict[int, float]] = field(default_factory=dict)
+    ended: dict[int, dict[int, str]] = field(default_factory=dict)
+    cancelled: bool = False
+
+    @property
+    def planes(self) -> int:
+        """How many masks were written."""
+        return sum(map(len, self.confidence.values()))
+
+
+@dataclass(eq=False)
+class _Walker:
+    """One object on its way in one direction, from one anchor towards an end."""
+
+    target: int
+    at: int
+    last: Step
+    direction: int
+    end: int
+    bridging: bool
+    alive: bool = True
+
+    def wants(self, index: int) -> bool:
+        return self.alive and index == self.at + self.direction != self.end
+
+
+class Propagation:
+    """One run through a stack; made by `Session.plan_propagation`.
+
+    `steps` may run in another thread. It puts what it finds into `arrived`, from where the
+    session's thread takes it.
+
+    Parameters
+    ----------
+    planes : ImagePlanes
+    axis : str
+        Letter of the axis to go along.
+    targets : sequence of Target
+    first, last : int
+        Planes beyond these are left alone.
+    step : Growing
+        The step of the history that the run is.
+    limits : Limits
+    """
+
+    def __init__(
+        self,
+        planes: ImagePlanes,
+        axis: str,
+        targets: Sequence[Target],
+        first: int,
+        last: int,
+        step: Growing,
+        limits: Limits,
+    ) -> None:
+        self.axis, self.targets, self.step = axis, tuple(targets), step
+        self.arrived: deque[PlaneMask] = deque()
+        self.report = PropagationReport()
+        self.finished = False
+        #: What a journal needs to do it again.
+        self.details = {
+            "labels": list(dict.fromkeys(target.label for target in targets)),
+            "axis": axis,
+            "range": [first, last + 1],
+            "limits": asdict(limits),
+        }
+        self._planes, self._limits = planes, limits
+        self._first, self._last = first, last
+        self._held: dict[int, Embedding] = {}
+        self._there: dict[tuple[int, int], tuple[Step, float]] = {}
+        self._taken: dict[PlaneIndex, list[tuple[int, Region]]] = {}
+
+    def plane(self, target: Target, index: int) -> PlaneIndex:
+        """Return a plane of a target."""
+        others = [a for a in self._planes.label_axes if a not in target.fixed.view]
+        place = list(target.fixed.index)
+        place[others.index(self.axis)] = index
+        return PlaneIndex(target.fixed.view, tuple(place))
+
+    def steps(
+        self, segmenter: Callable[[], Segmenter]
+    ) -> Generator[tuple[int, int], None, PropagationReport]:
+        """Walk all objects through the stack, first upwards, then downwards.
+
+        Each plane is encoded once for all objects (and a second time on the way down where more
+        than `HELD_BYTES` would have to be held).
+
+        Yields
+        ------
+        (done, total) : tuple of int
+            Planes, after every block of the encoder and every plane.
+        """
+        model = segmenter()
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for number, target in enumerate(self.targets):
+            groups.setdefault(self.plane(target, 0).index, []).append(number)
+        span = self._last - self._first + 1
+        ways = [(members, way) for members in groups.values() for way in (1, -1)]
+        total = span * len(ways)
+        for nth, (members, way) in enumerate(ways):
+            if way > 0:
+                tracker = Tracker(model, self._planes.shape_of(self.targets[members[0]].fixed.view))
+                walkers = self._walkers(members, tracker)
+                self._held.clear()
+            for done in range(span):
+                index = self._first + done if way > 0 else self._last - done
+                here = [one for one in walkers if one.direction == way and one.wants(index)]
+                if not here:
+                    continue
+                at = nth * span + done
+                embedding = yield from self._encoded(model, here[0].target, index, at, total)
+                self._keep(index, embedding, way)
+                self._visit(index, here, embedding, tracker)
+                yield at + 1, total
+            if way < 0:
+                self._give_what_only_came_up()
+        self._held.clear()
+        self.finished = True
+        return self.report
+
+    def _encoded(
+        self, model: Segmenter, number: int, index: int, done: int, total: int
+    ) -> Generator[tuple[int, int], None, Embedding]:
+        """Encode a plane block by block, unless its embedding is held."""
+        held = self._held.get(index)
+        if held is not None:
+            return held
+        plane = self.plane(self.targets[number], index)
+        encoding = model.encode_steps(self._planes.rgb_plane(plane))
+        while True:
+            try:
+                next(encoding)
+            except StopIteration as end:
+                embedding: Embedding = end.value
+                return embedding
+            yield done, total
+
+    def _walkers(self, members: Sequence[int], tracker: Tracker) -> list[_Walker]:
+        """Start one walker from each side of each anchor, where there is somewhere to go."""
+        walkers = []
+        for number in members:
+            target = self.targets[number]
+            anchors = sorted(target.anchors)
+            for place, at in enumerate(anchors):
+                start = tracker.start(target.anchors[at])
+                above = anchors[place + 1] if place + 1 < len(anchors) else None
+                below = anchors[place - 1] if place else None
+                for direction, next_anchor in ((1, above), (-1, below)):
+                    edge = self._last + 1 if direction > 0 else self._first - 1
+                    end = edge if next_anchor is None else next_anchor
+                    end = min(end, edge) if direction > 0 else max(end, edge)
+                    bridging = next_anchor is not None and not any(
+                        min(at, next_anchor) < stop < max(at, next_anchor) for stop in target.stops
+                    )
+                    walkers.append(_Walker(number, at, start, direction, end, bridging))
+        return walkers
+
+    def _visit(
+        self, index: int, here: Sequence[_Walker], embedding: Embedding, tracker: Tracker
+    ) -> None:
+        """Take each walker to a plane, or end it there."""
+        walking = []
+        for walker in here:
+            if index in self.targets[walker.target].stops:
+                self._end(walker, index, "stop sign")
+            else:
+                walking.append(walker)
+        found = tracker.follow(embedding, [walker.last for walker in walking])
+        passed: list[tuple[_Walker, Step, float]] = []
+        for walker, step in zip(walking, found, strict=True):
+            overlap = 0.0 if step is None else step.region.overlap(walker.last.region)
+            reason = self._why_ended(walker, step, overlap)
+            if step is None or reason:
+                self._end(walker, index, reason or "lost")
+            else:
+                passed.append((walker, step, min(1.0, max(0.0, step.score)) * overlap))
+        self._settle(index, passed, tracker)
+
+    def _why_ended(self, walker: _Walker, step: Step | None, overlap: float) -> str:
+        """Return why an object has ended, "" if it has not; between two anchors it goes on."""
+        if step is None:
+            return "lost"
+        growth = step.region.area / walker.last.region.area
+        most = self._limits.max_growth
+        if not 1 / most <= growth <= most:
+            return "area"
+        if walker.bridging:
+            return ""
+        if step.score < self._limits.min_score:
+            return "score"
+        return "overlap" if overlap < self._limits.min_overlap else ""
+
+    def _settle(
+        self, index: int, passed: Sequence[tuple[_Walker, Step, float]], tracker: Tracker
+    ) -> None:
+        """Give every walker its pixels; of what two objects want, the surer one gets it."""
+        order = sorted(range(len(passed)), key=lambda k: -passed[k][2])
+        for k in order:
+            walker, step, confidence = passed[k]
+            target = self.targets[walker.target]
+            walker.at = index
+            if walker.bridging and walker.direction > 0:
+                # The walker from the other end comes on the way back.
+                self._there[walker.target, index] = step, confidence
+                walker.last = step
+                continue
+            if walker.bridging and (walker.target, index) in self._there:
+                step, confidence = self._reconciled(index, walker, step, confidence, tracker)
+            plane = self.plane(target, index)
+            region = self._free(plane, walker.target, step.region)
+            if region is None:
+                self._end(walker, index, "overlap")
+                continue
+            self._taken.setdefault(plane, []).append((walker.target, region))
+            walker.last = Step(region, step.logits, step.score)
+            self.arrived.append(PlaneMask(walker.target, index, region, confidence))
+
+    def _reconciled(
+        self, index: int, walker: _Walker, step: Step, confidence: float, tracker: Tracker
+    ) -> tuple[Step, float]:
+        """Join what came from both ends of a gap: the nearer end counts for more."""
+        other, other_confidence = self._there.pop((walker.target, index))
+        anchors = sorted(self.targets[walker.target].anchors)
+        low = max(anchor for anchor in anchors if anchor < index)
+        high = min(anchor for anchor in anchors if anchor > index)
+        share = (index - low) / (high - low)
+        logits = (share * step.logits + (1 - share) * other.logits).astype(np.float32)
+        region = tracker.joined(logits)
+        agreement = step.region.overlap(other.region)
+        both = share * confidence + (1 - share) * other_confidence
+        if region is None or not (
+            region.overlap(step.region) > 0 and region.overlap(other.region) > 0
+        ):
+            return (step, both * agreement) if share >= 0.5 else (other, both * agreement)
+        return Step(region, logits, step.score), both * max(agreement, 0.1)
+
+    def _give_what_only_came_up(self) -> None:
+        """Give the planes of gaps that nothing reached from the upper end."""
+        for (number, index), (step, confidence) in sorted(self._there.items()):
+            plane = self.plane(self.targets[number], index)
+            region = self._free(plane, number, step.region)
+            if region is not None:
+                self._taken.setdefault(plane, []).append((number, region))
+                self.arrived.append(PlaneMask(number, index, region, confidence))
+        self._there.clear()
+
+    def _free(self, plane: PlaneIndex, number: int, region: Region) -> Region | None:
+        """Return the pixels that no other object of this run has on a plane."""
+        taken = np.zeros(region.mask.shape, bool)
+        for owner, other in self._taken.get(plane, ()):
+            if owner != number:
+                taken |= other.on(region.box)
+        return region.without(taken)
+
+    def _end(self, walker: _Walker, index: int, reason: str) -> None:
+        walker.alive = False
+        label = self.targets[walker.target].label
+        self.report.ended.setdefault(label, {})[index] = reason
+
+    def _keep(self, index: int, embedding: Embedding, direction: int) -> None:
+        held = sum(one.nbytes for one in self._held.values())
+        if direction > 0 and held + embedding.nbytes <= HELD_BYTES:
+            self._held[index] = embedding

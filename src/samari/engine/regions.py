@@ -1,0 +1,104 @@
+"""One object's pixels on one plane, kept as the mask of its bounding box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from samari.engine.masks import box_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from samari.engine.masks import Box
+
+#: Neighbours of a pixel, itself and its diagonals included.
+_TOUCHING = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A mask that is not empty, cut to its bounding box.
+
+    Attributes
+    ----------
+    box : (y0, x0, y1, x1)
+        Half-open, in pixels of the plane.
+    mask : ndarray of bool, shape (y1 - y0, x1 - x0)
+        True somewhere along each edge.
+    """
+
+    box: Box
+    mask: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)) -> Region | None:
+        """Cut a mask, whose first pixel is `corner` of the plane; None if it is empty."""
+        box = box_of(mask)
+        if box is None:
+            return None
+        y0, x0, y1, x1 = box
+        dy, dx = corner
+        return cls((y0 + dy, x0 + dx, y1 + dy, x1 + dx), mask[y0:y1, x0:x1].copy())
+
+    @cached_property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def interior(self) -> tuple[float, float]:
+        """The pixel (row, column) farthest from the outline."""
+        from scipy.ndimage import distance_transform_edt
+
+        depth = distance_transform_edt(np.pad(self.mask, 1))
+        row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
+        return float(row - 1 + self.box[0]), float(col - 1 + self.box[1])
+
+    def grown_box(self, share: float) -> tuple[float, float, float, float]:
+        """Return the box around the pixels' edges, each side moved out by a share of its length."""
+        y0, x0, y1, x1 = self.box
+        dy, dx = share * (y1 - y0), share * (x1 - x0)
+        return y0 - 0.5 - dy, x0 - 0.5 - dx, y1 - 0.5 + dy, x1 - 0.5 + dx
+
+    def on(self, box: Box) -> NDArray[np.bool_]:
+        """Return the pixels in another box, as a mask of that box."""
+        y0, x0, y1, x1 = box
+        found = np.zeros((y1 - y0, x1 - x0), bool)
+        top, left = max(y0, self.box[0]), max(x0, self.box[1])
+        bottom, right = min(y1, self.box[2]), min(x1, self.box[3])
+        if top < bottom and left < right:
+            found[top - y0 : bottom - y0, left - x0 : right - x0] = self.mask[
+                top - self.box[0] : bottom - self.box[0], left - self.box[1] : right - self.box[1]
+            ]
+        return found
+
+    def overlap(self, other: Region) -> float:
+        """Return intersection over union with another region."""
+        common = int(np.count_nonzero(other.on(self.box) & self.mask))
+        return common / (self.area + other.area - common)
+
+    def connected_to(self, other: Region) -> Region | None:
+        """Return the parts that touch a region of the next plane, also by a corner.
+
+        None if there are none. Two voxels touch if they share a face, an edge or a corner.
+        """
+        from scipy.ndimage import binary_dilation, label
+
+        near = binary_dilation(np.pad(other.mask, 1), _TOUCHING)
+        y0, x0, y1, x1 = other.box
+        around = Region((y0 - 1, x0 - 1, y1 + 1, x1 + 1), near).on(self.box) & self.mask
+        if not around.any():
+            return None
+        parts, count = label(self.mask, _TOUCHING)
+        if count == 1:
+            return self
+        kept = np.unique(parts[around])
+        return Region.of(np.isin(parts, kept), self.box[:2])
+
+    def without(self, taken: NDArray[np.bool_]) -> Region | None:
+        """Return the pixels that a mask of this region's box does not hold; None if none."""
+        return self if not taken.any() else Region.of(self.mask & ~taken, self.box[:2])

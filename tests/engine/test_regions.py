@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from samari.engine.regions import Region
+
+
+def drawn(*rows: str) -> Region:
+    region = Region.of(np.array([[pixel == "#" for pixel in row] for row in rows]))
+    assert region is not None
+    return region
+
+
+def test_a_mask_is_cut_to_its_box_and_an_empty_one_is_none() -> None:
+    region = drawn("....", ".##.", "..#.")
+    assert region.box == (1, 1, 3, 3)
+    assert region.area == 3
+    assert Region.of(np.ones((1, 2), bool), (5, 7)).box == (5, 7, 6, 9)
+    assert Region.of(np.zeros((3, 3), bool)) is None
+
+
+def test_the_interior_is_far_from_the_outline() -> None:
+    ring = np.ones((9, 30), bool)
+    ring[2:7, 2:12] = False
+    row, col = Region.of(ring, (10, 20)).interior
+    assert ring[int(row) - 10, int(col) - 20]
+    assert (row, col) == (14.0, 36.0)
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    first, second = drawn("####", "####"), drawn("..##", "..##", "..##")
+    assert first.overlap(second) == second.overlap(first) == 4 / 10
+    assert first.overlap(Region((50, 50, 51, 51), np.ones((1, 1), bool))) == 0
+
+
+def test_a_grown_box_surrounds_the_pixels() -> None:
+    assert drawn("####", "####").grown_box(0.25) == (-1.0, -1.5, 2.0, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("last", "kept"),
+    [
+        (("##.....", "##....."), 4),
+        ((".......", "......#"), 4),
+        ((".......", ".......", "..#...."), 4),  # by a corner
+        (("#.....#",), 8),
+    ],
+)
+def test_parts_that_touch_the_last_plane_are_kept(last: tuple[str, ...], kept: int) -> None:
+    found = drawn("##...##", "##...##").connected_to(drawn(*last))
+    assert found is not None
+    assert found.area == kept
+
+
+def test_nothing_is_kept_of_what_lies_elsewhere() -> None:
+    assert drawn("##", "##").connected_to(drawn("......", "......", "......", ".....#")) is None
+
+
+def test_pixels_of_others_are_taken_away() -> None:
+    region = drawn("####")
+    assert region.without(np.array([[True, False, False, False]])).box == (0, 1, 1, 4)
+    assert region.without(np.ones((1, 4), bool)) is None
+    assert region.without(np.zeros((1, 4), bool)) is region
