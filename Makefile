@@ -39,6 +39,7 @@ soak: setup
 pictures: setup
 	$(SCREEN) $(VENV)/bin/samari demo --close --output runs/demo/coins-labels.ome.tif \
 	    --screenshot docs/images/demo.png
+	$(SCREEN) $(PYTHON_IN_VENV) scripts/first_minute.py
 
 clean:
 	rm -rf $(VENV) $(VENV_TF) build dist .mypy_cache .pytest_cache .ruff_cache
