@@ -18,12 +18,16 @@ from samari import __version__
 from samari.errors import InputError, LabelsError, SamariError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from samari.engine.images import ImageFile
+    from samari.engine.planes import PlaneIndex
     from samari.engine.prompt_files import PromptRow
+    from samari.engine.prompts import PlanePrompts
+    from samari.engine.session import Session
 
 __all__ = [
+    "accept_objects",
     "add_image_options",
     "checked_output",
     "fetch_model",
@@ -31,11 +35,13 @@ __all__ = [
     "main",
     "number",
     "open_image",
+    "save_objects",
 ]
 
 COMMANDS = {
     "segment": "segment objects of an image from points and boxes into a label TIFF",
     "everything": "segment everything in an image into a label TIFF",
+    "propagate": "follow prompted objects through a stack into a label TIFF",
     "replay": "do again what a journal tells, with the same model or another one",
     "models": "list the models, download one, or add a weights file",
     "train": "train or evaluate a model",
@@ -220,7 +226,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.prompt_files import prompts_by_object, read_prompt_file
-    from samari.engine.session import PendingObject, PendingPart, Session
+    from samari.engine.session import Session
 
     file = open_image(arguments)
     options = image_options(arguments, file)
@@ -241,6 +247,17 @@ def _segment(arguments: argparse.Namespace) -> int:
         name=file.name,
         **options,
     )
+    refused = accept_objects(session, objects)
+    save_objects(session, output, refused)
+    return 0
+
+
+def accept_objects(
+    session: Session, objects: Mapping[str, Mapping[PlaneIndex, PlanePrompts]]
+) -> list[str]:
+    """Make objects of prompts, a line for each; return why some were refused."""
+    from samari.engine.session import PendingObject, PendingPart
+
     refused = []
     for name, parts in objects.items():
         pending = tuple(PendingPart(plane, prompts) for plane, prompts in parts.items())
@@ -254,11 +271,16 @@ def _segment(arguments: argparse.Namespace) -> int:
             print(f"object {name}: label {label}")
     if not session.objects:
         raise LabelsError(f"nothing to save; {'; '.join(refused)}")
+    return refused
+
+
+def save_objects(session: Session, output: Path, refused: Sequence[str]) -> None:
+    """Save the labels, and say what is in them and what is not."""
     session.save(output)
-    print(f"{output}: {len(session.objects)} objects in {session.labels.shape} {planes.label_axes}")
+    axes = session.planes.label_axes
+    print(f"{output}: {len(session.objects)} objects in {session.labels.shape} {axes}")
     if refused:
         raise LabelsError(f"{output} was saved without {'; '.join(refused)}")
-    return 0
 
 
 def checked_output(arguments: argparse.Namespace) -> Path:
@@ -316,6 +338,12 @@ def _add_everything(commands: argparse._SubParsersAction) -> None:
     add_parser(commands)
 
 
+def _add_propagate(commands: argparse._SubParsersAction) -> None:
+    from samari.cli_propagate import add_parser
+
+    add_parser(commands)
+
+
 def _add_replay(commands: argparse._SubParsersAction) -> None:
     from samari.cli_replay import add_parser
 
@@ -343,6 +371,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 _ADDERS = {
     "segment": _add_segment,
     "everything": _add_everything,
+    "propagate": _add_propagate,
     "replay": _add_replay,
     "models": _add_models,
     "train": _add_train,
