@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 
 import pytest
 import torch
 
-from samari.plugin.pace import ComputeThreads, collector_at_rest
+from samari.plugin.pace import ComputeThreads, collector_at_rest, quick_handover
 
 
 def test_both_numbers_of_threads_are_tried_and_the_quicker_one_is_kept() -> None:
@@ -85,3 +86,41 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_the_handover_of_the_lock_is_as_before_afterwards() -> None:
+    before = sys.getswitchinterval()
+    with quick_handover():
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
+    with pytest.raises(ValueError, match="broken"), quick_handover():
+        raise ValueError("broken")
+    assert sys.getswitchinterval() == before
+
+
+def test_two_docks_that_compute_at_once_leave_the_handover_as_it_was() -> None:
+    before = sys.getswitchinterval()
+    first, second = quick_handover(), quick_handover()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert sys.getswitchinterval() == before
+
+
+def test_a_core_is_left_to_the_window_and_given_back() -> None:
+    seen = []
+
+    def work() -> None:
+        threads = ComputeThreads(2)
+        for leave in (True, False):
+            threads.leave_a_core(leave)
+            seen.append(torch.get_num_threads())
+        alone = ComputeThreads(1)
+        alone.leave_a_core(True)
+        seen.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1, 2, 1]

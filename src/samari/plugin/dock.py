@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Milliseconds after which a session begins even if torch is not imported yet: on a slow disk the
 #: layers can be built while it is read.
-_PATIENCE_MS = 2500
+_PATIENCE_MS = 5000
 _IDLE = "Click on an object. Right-click on what does not belong to it."
 
 
@@ -55,7 +55,7 @@ class SamariDock(DockActions):
         self._patience.setSingleShot(True)
         self._patience.timeout.connect(self._on_ready)
         self._patience.start(_PATIENCE_MS)
-        self._workshop.warm_up(self._on_ready)
+        self._workshop.warm_up(model, self._on_ready)
         self._closed = False
         self._renew_soon = False
         # Not tried again by itself: an error is told once.

@@ -12,6 +12,8 @@ from samari.errors import Cancelled
 from samari.plugin.activity import show_activity
 from samari.plugin.jobs import Job, Priority
 from samari.plugin.look_ahead import LookAhead
+from samari.plugin.models import load_steps
+from samari.plugin.pace import quick_handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 SHOW_AFTER = 0.3
 #: Of those that take longer than this, the status tells how long.
 TELL_AFTER = 3.0
+#: Seconds at the beginning of an encoding in which a core is left to the window.
+GENTLE = 2.0
 
 
 class Inference:
@@ -116,7 +120,9 @@ class Inference:
             return None
         ticks: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
         job = Job(
-            partial(_encode_steps, self._session.planes, self._segmenter, plane),
+            partial(
+                _encode_steps, self._session.planes, self._segmenter, plane, self._thread.compute
+            ),
             priority,
             after=self._load(),
             done=self._on_encoded,
@@ -179,7 +185,7 @@ class Inference:
             return None
         if self._loading is None:
             self._loading = Job(
-                partial(_load_steps, self._segmenter),
+                partial(load_steps, self._segmenter),
                 Priority.VISIBLE,
                 done=self._on_loaded,
                 failed=self._on_failed,
@@ -261,18 +267,28 @@ class Inference:
         self._changed()
 
 
-def _load_steps(segmenter: DeferredSegmenter, job: Job) -> Generator[tuple[int, int], None, None]:
-    """Load the model as a job of one step."""
-    yield 0, 1
-    segmenter.load()
-
-
 def _encode_steps(
-    planes: ImagePlanes, segmenter: DeferredSegmenter, plane: PlaneIndex, job: Job
+    planes: ImagePlanes,
+    segmenter: DeferredSegmenter,
+    plane: PlaneIndex,
+    compute: ComputeThreads,
+    job: Job,
 ) -> Generator[tuple[int, int], None, None]:
     """Read a plane and encode it. The embedding stays in the segmenter's cache."""
     rgb = planes.rgb_plane(plane)
-    yield from segmenter.encode_steps(rgb)
+    steps = segmenter.encode_steps(rgb)
+    start = time.monotonic()
+    while True:
+        # At first the window is busy as well: with the layers of an opening, or with a new slice.
+        compute.leave_a_core(time.monotonic() - start < GENTLE)
+        try:
+            with quick_handover():
+                step = next(steps, None)
+        finally:
+            compute.leave_a_core(False)
+        if step is None:
+            return
+        yield step
 
 
 def _known_steps(prediction: Prediction, job: Job) -> Generator[tuple[int, int], None, Prediction]:

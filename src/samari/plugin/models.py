@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from samari.plugin.pace import collector_at_rest
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from samari.engine.embedding import EmbeddingCache
     from samari.engine.predict import Segmenter
+    from samari.plugin.jobs import Job
 
 
 class DeferredSegmenter:
@@ -75,3 +77,9 @@ class DeferredSegmenter:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.load(), name)
+
+
+def load_steps(segmenter: DeferredSegmenter, job: Job) -> Generator[tuple[int, int], None, None]:
+    """Load a model as a job of one step."""
+    yield 0, 1
+    segmenter.load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 #: A trial of the other number of threads comes once in so many computations that nobody waits for,
 #: and once in so many that somebody waits for, if it was not much slower the last time.
 _TRIAL, _TRIAL_WAITED = 8, 20
+#: Seconds after which a waiting thread asks for Python's lock while the model computes.
+_HANDOVER = 0.0005
 #: Weight of the newest measurement.
 _NEWEST = 0.3
 
@@ -60,6 +63,12 @@ class ComputeThreads:
         before = self._seconds.get(threads, seconds)
         self._seconds[threads] = (1 - _NEWEST) * before + _NEWEST * seconds
 
+    def leave_a_core(self, leave: bool) -> None:
+        """Compute with all cores from now on, or with all but one."""
+        import torch
+
+        torch.set_num_threads(max(1, self.most - leave))
+
     @contextlib.contextmanager
     def short(self, waited_for: bool = True) -> Iterator[int]:
         """Compute with the number of threads that suits, and measure it."""
@@ -69,7 +78,8 @@ class ComputeThreads:
         torch.set_num_threads(threads)
         start = time.perf_counter()
         try:
-            yield threads
+            with quick_handover():
+                yield threads
             self.note(threads, time.perf_counter() - start)
         finally:
             torch.set_num_threads(self.most)
@@ -84,6 +94,25 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def quick_handover() -> Iterator[None]:
+    """Let threads take Python's lock over from each other sooner, while the model computes.
+
+    Every operation of torch lets the lock go and takes it back. Python makes a thread wait for 5 ms
+    if another one, such as the window's, is busy: for the hundreds of operations of one mask that
+    adds up to seconds.
+    """
+    before = sys.getswitchinterval()
+    if before <= _HANDOVER:  # another dock did this, and takes it back
+        yield
+        return
+    sys.setswitchinterval(_HANDOVER)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextlib.contextmanager

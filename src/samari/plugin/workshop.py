@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from samari.engine.embedding import EmbeddingCache
 from samari.plugin.jobs import Job, Priority
-from samari.plugin.models import DeferredSegmenter
+from samari.plugin.models import DeferredSegmenter, load_steps
 from samari.plugin.worker import inference_thread, io_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -55,18 +56,19 @@ class Workshop:
             self._segmenters[key] = DeferredSegmenter(model, *self._place, cache=self._cache)
         return self._segmenters[key]
 
-    def warm_up(self, imported: Callable[[], None]) -> None:
-        """Begin to import torch on the inference thread; tell when it is done, or has failed.
+    def warm_up(self, model: str | Path, ready: Callable[[], None]) -> None:
+        """Begin to load torch and a model; tell when it is done, or has failed.
 
-        The import needs Python's lock most of the time, as does the building of layers: side by
-        side both take twice as long, and the model, which needs no lock, starts late.
+        Both need Python's lock most of the time, as does the building of layers: side by side all
+        take twice as long, and the encoder, which needs no lock, starts late. A model that cannot
+        be loaded is told of when it is asked.
         """
         self.inference.submit(
             Job(
-                _nothing,
+                partial(load_steps, self.segmenter(model)),
                 Priority.VISIBLE,
-                done=lambda job, result: imported(),
-                failed=lambda job, error: imported(),
+                done=lambda job, result: ready(),
+                failed=lambda job, error: ready(),
             )
         )
 
@@ -76,8 +78,3 @@ class Workshop:
         self.files.close()
         self._segmenters.clear()
         self._cache.clear()
-
-
-def _nothing(job: Job) -> Generator[tuple[int, int], None, None]:
-    """Do nothing, on a thread that is ready."""
-    yield from ()
