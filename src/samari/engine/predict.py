@@ -284,15 +284,15 @@ class Segmenter:
         frame = self._rule.frame((rgb.shape[0], rgb.shape[1]))
         pixels = frame.pixels(rgb).to(self._device, self._dtype)
         encoder = self._model.vision_encoder
-        total = len(encoder.layers)
-        steps = encoder.steps(pixels)
+        steps, total = encoder.steps(pixels), len(encoder.layers)
         while True:
             # Inference mode belongs to the thread: between two steps it must be as it was.
             with torch.inference_mode():
                 try:
                     done = next(steps)
                 except StopIteration as end:
-                    features = end.value.float()
+                    # The decoder reads it as tokens, once a click.
+                    features = end.value.float().contiguous(memory_format=torch.channels_last)
                     break
             yield done, total
         embedding = Embedding(features, frame.plane_shape, frame.input_shape, key)
