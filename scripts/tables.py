@@ -56,6 +56,7 @@ TRAPS = {
     40: "a damaged or foreign weights file is a clear error that names the tensor",
     41: "full disk, read-only folder, foreign and long paths, drive letters",
     42: "decimal commas",
+    43: "kill -9 at any moment: all that was accepted or painted comes back",
     44: "saving over a file is atomic",
 }
 

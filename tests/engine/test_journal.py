@@ -22,7 +22,7 @@ IMAGE = np.random.default_rng(5).integers(0, 255, SHAPE).astype(np.uint8)
 class NoModel:
     """Stands where a model would be asked."""
 
-    model_name, model_hash = "none", "none"
+    requested = model_name = model_hash = "none"
 
     def __getattr__(self, name):
         raise AssertionError(f"the model was asked: {name}")
@@ -127,6 +127,23 @@ def test_restoring_goes_on_in_the_same_file(tmp_path, discs):
         back.journal.file.close()
     same(restored(path), back)
     assert read_journal(path).count == 8
+
+
+def test_channel_and_contrast_limits_come_back_with_the_objects(tmp_path, discs):
+    """Traps 3 and 4: they are those of the session, and of every object."""
+    image = np.random.default_rng(1).integers(0, 4095, (2, 3, 24, 30)).astype(np.uint16)
+    session = Session(
+        image, axes="ZCYX", channel=2, contrast_limits=(10.5, 3000), segmenter=discs,
+        journal=tmp_path / "a.jsonl",
+    )  # fmt: skip
+    session.add_point((1, 8, 8))
+    session.accept()
+    back = Session.restore(tmp_path / "a.jsonl", image, segmenter=NoModel(), resume=False)
+    assert (back.planes.channel, back.planes.contrast_limits) == (2, (10.5, 3000.0))
+    record = back.objects[1]
+    assert record == session.objects[1]
+    assert (record.channel, record.contrast_limits) == (2, (10.5, 3000.0))
+    assert (record.model, record.model_hash) == ("discs", "d15c")
 
 
 def test_undone_steps_are_undone_after_restoring(tmp_path, discs):

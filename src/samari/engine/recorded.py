@@ -258,6 +258,8 @@ def findable(model: Any) -> str:
     if isinstance(model, str | os.PathLike):
         name = os.fspath(model)
     else:
-        name = getattr(model, "requested", None) or getattr(model, "model_name", None) or model.name
+        # A stand-in of the plugin knows what was requested, and would load the model to tell more.
+        known = (getattr(model, name, "") for name in ("requested", "model_name", "name"))
+        name = next(filter(None, known), "")
     # What is a file is found from any folder.
     return os.path.abspath(name) if os.sep in name or os.path.isfile(name) else name
