@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from samari.plugin.controller import annotate
 from samari.plugin.dock import SamariDock
@@ -164,6 +165,17 @@ def test_the_dock_is_small_enough_for_a_laptop(docked: Any, noise: Any) -> None:
     _, _, dock = docked(noise(40, 40))
     assert dock.minimumSizeHint().width() <= 340
     assert dock.sizeHint().height() <= 800
+    # At 900 pixels, napari's own frame leaves 834: room for all that can be open at once.
+    further = (dock.ui.lost, dock.ui.renew, dock.ui.target.copy)
+    for widgets in (further, (dock.everything._choice,)):
+        for widget in widgets:
+            widget.show()
+        QApplication.processEvents()
+        assert dock.minimumSizeHint().height() <= 834
+        assert dock.minimumSizeHint().width() <= 340
+        for widget in widgets:
+            widget.hide()
+        QApplication.processEvents()
 
 
 def test_opening_and_closing_the_dock_five_times_leaves_nothing(

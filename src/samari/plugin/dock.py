@@ -134,6 +134,9 @@ class SamariDock(DockActions):
         ui.undo.clicked.connect(self._on_undo)
         ui.redo.clicked.connect(self._on_redo)
         ui.keys.clicked.connect(self._on_keys)
+        ui.python.clicked.connect(self._on_python)
+        ui.restore.clicked.connect(self._on_restore)
+        ui.forget.clicked.connect(self._on_forget)
 
     def _on_image(self, layer: Any = None) -> None:
         self._soon.start()
@@ -302,6 +305,10 @@ class SamariDock(DockActions):
         renewal = "" if controller is None else controller.renewal
         ui.renew.setText(renewal)
         ui.renew.setVisible(bool(renewal))
+        lost = "" if controller is None else controller.restorable
+        ui.restore.setText(lost)
+        ui.lost.setVisible(bool(lost))
+        ui.python.setEnabled(history is not None and history.can_undo)
         if controller is None:
             ui.device.setText("")
             return

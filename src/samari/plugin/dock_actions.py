@@ -82,6 +82,15 @@ class DockActions(QWidget):
         if self.controller is not None:
             getattr(self.controller, action)(*arguments)
 
+    def _on_python(self) -> None:
+        self._call("copy_as_python")
+
+    def _on_restore(self) -> None:
+        self._call("restore")
+
+    def _on_forget(self) -> None:
+        self._call("forget")
+
     def _on_brush(self) -> None:
         self._call("brush")
         self._refresh()

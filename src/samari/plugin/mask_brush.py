@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 #: The layer reaches at least so many pixels beyond the mask, and as far as the mask is large.
 _MARGIN = 96
-#: The brush is this part of the mask's side.
-_BRUSH = 0.2
+#: The brush is this part of the side of a square as large as the mask, up to napari's largest.
+_BRUSH, _LARGEST = 0.25, 40
 
 
 class MaskBrush:
@@ -80,8 +80,8 @@ class MaskBrush:
         self._fit(answer)
         self._viewer.add_layer(self.layer)
         self._viewer.layers.selection.active = self.layer
-        y0, x0, y1, x1 = answer.bbox(answer.chosen) or (0, 0, 0, 0)
-        self.layer.brush_size = max(1, round(_BRUSH * max(y1 - y0, x1 - x0)))
+        side = float(np.sqrt(np.count_nonzero(answer.mask)))
+        self.layer.brush_size = int(np.clip(round(_BRUSH * side), 1, _LARGEST))
         self.layer.mode = "paint"
         self.layer.events.paint.connect(self._on_paint)
         return True

@@ -105,7 +105,8 @@ class ObjectActions(ControllerState):
         self._labels.put_back()
         record = self.session.objects.get(label)
         parts = record.parts if record is not None and record.reopens_from_prompts else ()
-        here = any(part.plane == self._plane for part in parts)
+        # A plane that was propagated has no prompts of its own.
+        here = any(part.plane == self._plane and not part.prompts.is_empty for part in parts)
         plane = None if here else self._plane
         if self._done(lambda: self.session.reopen(label, plane)):
             self._last = label
