@@ -14,7 +14,7 @@ from samari.engine.prompts import PlanePrompts
 from samari.engine.propagate import Limits
 from samari.engine.regions import Region
 from samari.engine.session import Session
-from samari.engine.tracking import Step
+from samari.engine.tracking import Scene, Step
 from samari.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class BrightTracker:
     def __init__(self, model: Model, shape: tuple[int, int]) -> None:
         self.shape = shape
 
-    def start(self, region: Region) -> Step:
-        return Step(region, self.logits(region), 1.0)
+    def start(self, region: Region, grey: Any) -> Step:
+        return Step(region, self.logits(region), 1.0, region.contrast(grey))
 
     def logits(self, region: Region) -> Any:
         return np.where(region.on((0, 0, *self.shape)), 4, -4).astype(np.float32)
@@ -59,15 +59,20 @@ class BrightTracker:
     def joined(self, logits: Any) -> Region | None:
         return Region.of(logits > 0)
 
-    def follow(self, plane: Plane, last: Sequence[Step]) -> list[Step | None]:
+    def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         found: list[Step | None] = []
+        plane: Any = scene.embedding
         score = plane.model.scores.get(int(plane.grey[0, 0]), 0.9)
         for step in last:
             row, col = map(int, step.region.interior)
             value = plane.grey[row, col]
             region = Region.of((plane.grey == value) & (value > 50))
             region = None if region is None else region.connected_to(step.region)
-            found.append(None if region is None else Step(region, self.logits(region), score))
+            if region is None:
+                found.append(None)
+                continue
+            contrast = region.contrast(scene.grey)
+            found.append(Step(region, self.logits(region), score, contrast))
         return found
 
 
@@ -144,7 +149,7 @@ def test_only_planes_on_the_way_are_read_and_the_range_is_kept(model: Model) -> 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [("score", "score"), ("area", "area"), ("overlap", "overlap")],
+    [("score", "score"), ("area", "area"), ("overlap", "overlap"), ("contrast", "contrast")],
 )
 def test_it_stops_by_score_area_and_overlap(model: Model, change: str, reason: str) -> None:
     image = stack()
@@ -152,6 +157,10 @@ def test_it_stops_by_score_area_and_overlap(model: Model, change: str, reason: s
         model.scores[7] = 0.05
     elif change == "area":
         image[7, 4:23, 4:16] = 200
+    elif change == "contrast":
+        image[7] = 170
+        image[7, 4:12, 4:12] = 200
+        image[7, 0, 0] = 7
     else:
         image[7] = 0
         image[7, 6:14, 6:14] = 200

@@ -62,3 +62,15 @@ def test_pixels_of_others_are_taken_away() -> None:
     assert region.without(np.array([[True, False, False, False]])).box == (0, 1, 1, 4)
     assert region.without(np.ones((1, 4), bool)) is None
     assert region.without(np.zeros((1, 4), bool)) is region
+
+
+def test_contrast_is_the_difference_to_what_is_close_around() -> None:
+    grey = np.full((20, 20), 50, np.uint8)
+    grey[8:12, 8:12] = 90
+    grey[7, 7:13] = 255  # the rim is neither
+    region = Region((8, 8, 12, 12), np.ones((4, 4), bool))
+    assert region.contrast(grey) == (40, 40)
+    assert region.contrast(255 - grey) == (-40, 40)
+    assert Region((0, 0, 20, 20), np.ones((20, 20), bool)).contrast(grey) == (0, 0)
+    noise = np.random.default_rng(0).integers(0, 100, (20, 20), np.uint8)
+    assert region.contrast(noise).distinctness < 1

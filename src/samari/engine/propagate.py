@@ -6,24 +6,25 @@ docs/design/propagation.md tells how, and why so.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from samari.engine.planes import PlaneIndex
-from samari.engine.tracking import Step, Tracker
+from samari.engine.tracking import Scene, Step, Tracker, grey_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from samari.engine.embedding import Embedding
     from samari.engine.history import Growing
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Region
 
-#: Embeddings held for the way back, in bytes; beyond that a plane may be encoded a second time.
+#: Objects that are less distinct from what is around them (`Contrast`) do not end by contrast.
+_DISTINCT = 0.8
+#: Encoded planes held for the way back, in bytes; beyond that a plane may be encoded a second time.
 HELD_BYTES = 2**31
 
 
@@ -39,11 +40,15 @@ class Limits:
         Intersection over union with the mask on the plane before.
     max_growth : float
         How many times as large, or as small, a mask may be as on the plane before.
+    min_contrast : float
+        Difference in brightness between the object and what is close around it, as a share of what
+        it is on the plane where the object is known. Not asked of objects that are not distinct.
     """
 
     min_score: float = 0.1
-    min_overlap: float = 0.5
-    max_growth: float = 2.5
+    min_overlap: float = 0.3
+    max_growth: float = 3.0
+    min_contrast: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class PropagationReport:
         The model's own estimate times the overlap with the plane before.
     ended : dict of int to dict of int to str
         For every label, the planes on which it was not found any more, and why: "score",
-        "overlap", "area", "lost" (no mask that touches the last one), "stop sign".
+        "overlap", "area", "contrast", "lost" (no mask that touches the last one), "stop sign",
+        "taken" (all its pixels are another object's).
     cancelled : bool
         Whether it was stopped; what was done until then is in the labels.
     """
@@ -112,6 +118,7 @@ class _Walker:
 
     target: int
     at: int
+    first: Step
     last: Step
     direction: int
     end: int
@@ -164,7 +171,7 @@ class Propagation:
         }
         self._planes, self._limits = planes, limits
         self._first, self._last = first, last
-        self._held: dict[int, Embedding] = {}
+        self._held: dict[int, Scene] = {}
         self._there: dict[tuple[int, int], tuple[Step, float]] = {}
         self._taken: dict[PlaneIndex, list[tuple[int, Region]]] = {}
 
@@ -206,9 +213,9 @@ class Propagation:
                 if not here:
                     continue
                 at = nth * span + done
-                embedding = yield from self._encoded(model, here[0].target, index, at, total)
-                self._keep(index, embedding, way)
-                self._visit(index, here, embedding, tracker)
+                scene = yield from self._encoded(model, here[0].target, index, at, total)
+                self._keep(index, scene, way)
+                self._visit(index, here, scene, tracker)
                 yield at + 1, total
             if way < 0:
                 self._give_what_only_came_up()
@@ -218,19 +225,19 @@ class Propagation:
 
     def _encoded(
         self, model: Segmenter, number: int, index: int, done: int, total: int
-    ) -> Generator[tuple[int, int], None, Embedding]:
+    ) -> Generator[tuple[int, int], None, Scene]:
         """Encode a plane block by block, unless its embedding is held."""
         held = self._held.get(index)
         if held is not None:
             return held
         plane = self.plane(self.targets[number], index)
-        encoding = model.encode_steps(self._planes.rgb_plane(plane))
+        rgb = self._planes.rgb_plane(plane)
+        encoding = model.encode_steps(rgb)
         while True:
             try:
                 next(encoding)
             except StopIteration as end:
-                embedding: Embedding = end.value
-                return embedding
+                return Scene(end.value, grey_of(rgb))
             yield done, total
 
     def _walkers(self, members: Sequence[int], tracker: Tracker) -> list[_Walker]:
@@ -240,22 +247,25 @@ class Propagation:
             target = self.targets[number]
             anchors = sorted(target.anchors)
             for place, at in enumerate(anchors):
-                start = tracker.start(target.anchors[at])
                 above = anchors[place + 1] if place + 1 < len(anchors) else None
                 below = anchors[place - 1] if place else None
+                start: Step | None = None
                 for direction, next_anchor in ((1, above), (-1, below)):
                     edge = self._last + 1 if direction > 0 else self._first - 1
                     end = edge if next_anchor is None else next_anchor
                     end = min(end, edge) if direction > 0 else max(end, edge)
+                    if (end - at) * direction <= 1:
+                        continue
+                    if start is None:
+                        grey = grey_of(self._planes.rgb_plane(self.plane(target, at)))
+                        start = tracker.start(target.anchors[at], grey)
                     bridging = next_anchor is not None and not any(
                         min(at, next_anchor) < stop < max(at, next_anchor) for stop in target.stops
                     )
-                    walkers.append(_Walker(number, at, start, direction, end, bridging))
+                    walkers.append(_Walker(number, at, start, start, direction, end, bridging))
         return walkers
 
-    def _visit(
-        self, index: int, here: Sequence[_Walker], embedding: Embedding, tracker: Tracker
-    ) -> None:
+    def _visit(self, index: int, here: Sequence[_Walker], scene: Scene, tracker: Tracker) -> None:
         """Take each walker to a plane, or end it there."""
         walking = []
         for walker in here:
@@ -263,7 +273,7 @@ class Propagation:
                 self._end(walker, index, "stop sign")
             else:
                 walking.append(walker)
-        found = tracker.follow(embedding, [walker.last for walker in walking])
+        found = tracker.follow(scene, [walker.last for walker in walking])
         passed: list[tuple[_Walker, Step, float]] = []
         for walker, step in zip(walking, found, strict=True):
             overlap = 0.0 if step is None else step.region.overlap(walker.last.region)
@@ -286,7 +296,13 @@ class Propagation:
             return ""
         if step.score < self._limits.min_score:
             return "score"
-        return "overlap" if overlap < self._limits.min_overlap else ""
+        if overlap < self._limits.min_overlap:
+            return "overlap"
+        usual = walker.first.contrast
+        if usual.distinctness < _DISTINCT:
+            return ""
+        share = step.contrast.difference / usual.difference
+        return "contrast" if share < self._limits.min_contrast else ""
 
     def _settle(
         self, index: int, passed: Sequence[tuple[_Walker, Step, float]], tracker: Tracker
@@ -307,10 +323,10 @@ class Propagation:
             plane = self.plane(target, index)
             region = self._free(plane, walker.target, step.region)
             if region is None:
-                self._end(walker, index, "overlap")
+                self._end(walker, index, "taken")
                 continue
             self._taken.setdefault(plane, []).append((walker.target, region))
-            walker.last = Step(region, step.logits, step.score)
+            walker.last = replace(step, region=region)
             self.arrived.append(PlaneMask(walker.target, index, region, confidence))
 
     def _reconciled(
@@ -330,7 +346,7 @@ class Propagation:
             region.overlap(step.region) > 0 and region.overlap(other.region) > 0
         ):
             return (step, both * agreement) if share >= 0.5 else (other, both * agreement)
-        return Step(region, logits, step.score), both * max(agreement, 0.1)
+        return replace(step, region=region, logits=logits), both * max(agreement, 0.1)
 
     def _give_what_only_came_up(self) -> None:
         """Give the planes of gaps that nothing reached from the upper end."""
@@ -355,7 +371,7 @@ class Propagation:
         label = self.targets[walker.target].label
         self.report.ended.setdefault(label, {})[index] = reason
 
-    def _keep(self, index: int, embedding: Embedding, direction: int) -> None:
+    def _keep(self, index: int, scene: Scene, direction: int) -> None:
         held = sum(one.nbytes for one in self._held.values())
-        if direction > 0 and held + embedding.nbytes <= HELD_BYTES:
-            self._held[index] = embedding
+        if direction > 0 and held + scene.nbytes <= HELD_BYTES:
+            self._held[index] = scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 #: Neighbours of a pixel, itself and its diagonals included.
 _TOUCHING = np.ones((3, 3), bool)
+
+
+class Contrast(NamedTuple):
+    """How a region differs from what is close around it.
+
+    Attributes
+    ----------
+    difference : float
+        Of the mean grey levels; positive if the region is brighter.
+    distinctness : float
+        The size of the difference in standard deviations of the grey levels, inside and around.
+    """
+
+    difference: float
+    distinctness: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +95,31 @@ class Region:
         """Return intersection over union with another region."""
         common = int(np.count_nonzero(other.on(self.box) & self.mask))
         return common / (self.area + other.area - common)
+
+    def contrast(self, grey: NDArray[np.uint8]) -> Contrast:
+        """Compare the pixels with those close around them: up to three from the region, not next.
+
+        Parameters
+        ----------
+        grey : ndarray of uint8, shape (H, W)
+            The plane.
+        """
+        from scipy.ndimage import binary_dilation
+
+        y0, x0, y1, x1 = self.box
+        rows, cols = grey.shape
+        box = (max(y0 - 3, 0), max(x0 - 3, 0), min(y1 + 3, rows), min(x1 + 3, cols))
+        within = self.on(box)
+        edge = binary_dilation(within, _TOUCHING)
+        around = binary_dilation(edge, _TOUCHING, iterations=2) & ~edge
+        if not around.any():
+            return Contrast(0.0, 0.0)
+        values = grey[box[0] : box[2], box[1] : box[3]].astype(np.float64)
+        inner, outer = values[within], values[around]
+        difference = float(inner.mean() - outer.mean())
+        spread = float(np.sqrt((inner.var() + outer.var()) / 2))
+        # Less than a grey level of spread is rounding.
+        return Contrast(difference, abs(difference) / max(spread, 1.0))
 
     def connected_to(self, other: Region) -> Region | None:
         """Return the parts that touch a region of the next plane, also by a corner.

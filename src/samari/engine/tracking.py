@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from samari.engine.embedding import Embedding
     from samari.engine.frames import Frame
     from samari.engine.predict import Segmenter
+    from samari.engine.regions import Contrast
 
 #: By how much of its length each side of the last mask's box is moved out.
 _MARGIN = 0.025
@@ -41,11 +42,37 @@ class Step:
     logits : ndarray of float32, shape (4 h, 4 w)
     score : float
         The model's own estimate of the mask's quality.
+    contrast : Contrast
     """
 
     region: Region
     logits: NDArray[np.float32]
     score: float
+    contrast: Contrast
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A plane as the model and the eye see it.
+
+    Attributes
+    ----------
+    embedding : Embedding
+    grey : ndarray of uint8, shape (H, W)
+    """
+
+    embedding: Embedding
+    grey: NDArray[np.uint8]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of both, in bytes."""
+        return self.embedding.nbytes + self.grey.nbytes
+
+
+def grey_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the mean of the colours, (H, W), of a plane (H, W, 3)."""
+    return np.rint(rgb.mean(axis=2)).astype(np.uint8)
 
 
 class Tracker:
@@ -63,20 +90,20 @@ class Tracker:
         self._frame: Frame = FrameRule.of(segmenter.model.config).frame(plane_shape)
         self._shape = plane_shape
 
-    def start(self, region: Region) -> Step:
-        """Return a mask that is known, as the step to go on from."""
+    def start(self, region: Region, grey: NDArray[np.uint8]) -> Step:
+        """Return a mask that is known, on a plane (H, W), as the step to go on from."""
         y0, x0, y1, x1 = region.box
         mask = np.zeros(self._shape, bool)
         mask[y0:y1, x0:x1] = region.mask
-        return Step(region, mask_prompt(mask, self._frame), 1.0)
+        return Step(region, mask_prompt(mask, self._frame), 1.0, region.contrast(grey))
 
-    def follow(self, embedding: Embedding, last: Sequence[Step]) -> list[Step | None]:
+    def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         """Find each of some objects on the next plane.
 
         Parameters
         ----------
-        embedding : Embedding
-            Of the next plane.
+        scene : Scene
+            The next plane.
         last : sequence of Step
             The objects on the last one.
 
@@ -86,9 +113,9 @@ class Tracker:
             None where no part of the object touches what it was on the last plane.
         """
         found: list[Step | None] = []
-        at_once = CHUNK.get(embedding.features.device.type, CHUNK_ELSEWHERE)
+        at_once = CHUNK.get(scene.embedding.features.device.type, CHUNK_ELSEWHERE)
         for first in range(0, len(last), at_once):
-            found += self._follow(embedding, last[first : first + at_once])
+            found += self._follow(scene, last[first : first + at_once])
         return found
 
     def joined(self, logits: NDArray[np.float32]) -> Region | None:
@@ -96,34 +123,33 @@ class Tracker:
         masks, _ = masks_of(logits[None], self._frame)
         return Region.of(masks[0])
 
-    def _follow(self, embedding: Embedding, last: Sequence[Step]) -> list[Step | None]:
+    def _follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         boxes = [self._boxed(step.region) for step in last]
         points = [self._frame.to_frame([step.region.interior]) for step in last]
-        prior = [step.logits for step in last]
-        by_box = self._ask(embedding, boxes=boxes)
-        by_mask = self._ask(embedding, boxes=boxes, masks=prior)
-        by_point = self._ask(embedding, points=points, many=True)
+        by_box, box_scores = self._ask(scene.embedding, boxes=boxes)
+        by_point, point_scores = self._ask(scene.embedding, points=points, many=True)
         found: list[Step | None] = []
         for k, step in enumerate(last):
-            choice = self._nearest(by_point[0][k], step.region)
-            logits = [by_box[0][k][0], by_mask[0][k][0], by_point[0][k][choice]]
-            scores = [by_box[1][k][0], by_mask[1][k][0], by_point[1][k][choice]]
-            clipped = np.clip(np.stack(logits), -_CERTAIN, _CERTAIN)
-            common: NDArray[np.float32] = clipped.mean(axis=0, dtype=np.float32)
-            region = self.joined(common)
+            choice = self._likeliest(by_point[k], point_scores[k], step.region)
+            both = np.stack([by_box[k][0], by_point[k][choice]])
+            logits: NDArray[np.float32] = np.clip(both, -_CERTAIN, _CERTAIN).mean(axis=0)
+            region = self.joined(logits)
             region = None if region is None else region.connected_to(step.region)
-            mean = float(np.mean(scores))
-            found.append(None if region is None else Step(region, common, mean))
+            if region is None:
+                found.append(None)
+                continue
+            score = float(box_scores[k][0] + point_scores[k][choice]) / 2
+            found.append(Step(region, logits, score, region.contrast(scene.grey)))
         return found
 
-    def _nearest(self, logits: NDArray[np.float32], region: Region) -> int:
-        """Return which of three candidates overlaps most with the last mask."""
-        overlaps = []
+    def _likeliest(
+        self, logits: NDArray[np.float32], scores: NDArray[np.float32], region: Region
+    ) -> int:
+        """Return which of three candidates is best by its score times its overlap with a mask."""
         masks, _ = masks_of(logits, self._frame)
-        for mask in masks:
-            candidate = Region.of(mask)
-            overlaps.append(0.0 if candidate is None else candidate.overlap(region))
-        return int(np.argmax(overlaps))
+        candidates = [Region.of(mask) for mask in masks]
+        overlaps = [0.0 if one is None else one.overlap(region) for one in candidates]
+        return int(np.argmax(np.array(overlaps) * scores))
 
     def _boxed(self, region: Region) -> NDArray[np.float64]:
         """Return the box prompt (x0, y0, x1, y1) of the frame, cut to the plane."""
