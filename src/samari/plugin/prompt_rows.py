@@ -195,18 +195,21 @@ class PromptRows:
     def _shape(self, part: PendingPart, member: int) -> ShapeRow:
         """Return the outline of a part's region: as it was drawn, else the rectangle around it."""
         prompts = part.prompts
-        if prompts.mask is not None:
-            for row, known in self._regions.items():
-                if _same_region(known, prompts) and self._plane_of(row) == part.plane:
-                    return replace(row, member=member)
-        y0, x0, y1, x1 = _bounds(prompts)
-        low, high = self._position((y0, x0), part.plane), self._position((y1, x1), part.plane)
-        axes = [self.source.axes.index(letter) for letter in part.plane.view]
-        vertices = rectangle(low, high, (axes[0], axes[1]))
-        row = as_stored(ShapeRow(vertices, "rectangle", 0, part.plane.view))
+        for row, known in self._regions.items():
+            if _same_region(known, prompts) and self._plane_of(row) == part.plane:
+                return replace(row, member=member)
+        row = self._rectangle(part)
         if prompts.mask is not None:
             self._regions[row] = _region_only(prompts)
         return replace(row, member=member)
+
+    def _rectangle(self, part: PendingPart) -> ShapeRow:
+        """Return the rectangle around a part's region."""
+        y0, x0, y1, x1 = _bounds(part.prompts)
+        low, high = self._position((y0, x0), part.plane), self._position((y1, x1), part.plane)
+        axes = [self.source.axes.index(letter) for letter in part.plane.view]
+        vertices = rectangle(low, high, (axes[0], axes[1]))
+        return as_stored(ShapeRow(vertices, "rectangle", 0, part.plane.view))
 
     def _plane_of(self, row: ShapeRow) -> PlaneIndex:
         corner = self.source.to_session(row.vertices[0])
@@ -216,12 +219,18 @@ class PromptRows:
         return self.source.to_layer(self.planes.to_volume(position, plane))
 
     def _remember(self, reading: Reading) -> None:
-        """Keep the outline of every drawn mask that is pending or was: undo brings them back."""
+        """Keep the outline of every drawn region that is pending or was: undo brings them back.
+
+        Not that of a plain box, which says all there is to know; but of one that was cut at the
+        edge of the image, or turned.
+        """
         for row in reading.shapes:
-            if row.kind not in ("polygon", "ellipse") or replace(row, member=0) in self._regions:
+            if replace(row, member=0) in self._regions:
                 continue
             part = reading.pending[row.member].part_on(self._plane_of(row))
-            if part is not None:
+            if part is None:
+                continue
+            if row.kind in ("polygon", "ellipse") or not _alike(row, self._rectangle(part)):
                 self._regions[replace(row, member=0)] = _region_only(part.prompts)
 
 
@@ -288,6 +297,12 @@ def _same_region(a: PlanePrompts, b: PlanePrompts) -> bool:
     if a.box != b.box or (a.mask is None) != (b.mask is None):
         return False
     return a.mask is None or b.mask is None or np.array_equal(a.mask, b.mask)
+
+
+def _alike(a: ShapeRow, b: ShapeRow) -> bool:
+    """Whether two shapes have the same corners, whichever comes first."""
+    one, other = (sorted(row.vertices) for row in (a, b))
+    return len(one) == len(other) and bool(np.allclose(one, other, atol=1e-3))
 
 
 def _bounds(region: PlanePrompts) -> tuple[float, float, float, float]:
