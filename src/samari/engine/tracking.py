@@ -126,7 +126,8 @@ class Tracker:
     def _follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         boxes = [self._boxed(step.region) for step in last]
         points = [self._frame.to_frame([step.region.interior]) for step in last]
-        by_box, box_scores = self._ask(scene.embedding, boxes=boxes)
+        prior = [step.logits for step in last]
+        by_box, box_scores = self._ask(scene.embedding, boxes=boxes, masks=prior)
         by_point, point_scores = self._ask(scene.embedding, points=points, many=True)
         found: list[Step | None] = []
         for k, step in enumerate(last):
