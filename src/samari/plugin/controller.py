@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from samari.errors import SamariError
 from samari.plugin import notices
 from samari.plugin.hover import Hover
-from samari.plugin.jobs import Job
 from samari.plugin.object_actions import ObjectActions
-from samari.plugin.saving import snapshot_of
+from samari.plugin.saving import BackgroundSave
 from samari.plugin.viewer_watch import ViewerWatch
 from samari.plugin.viewers import unwrapped
 from samari.plugin.workshop import Workshop
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from samari.engine.events import SessionEvent
+    from samari.plugin.jobs import Job
 
 
 class Controller(ObjectActions):
@@ -195,11 +195,10 @@ class Controller(ObjectActions):
         self._try(lambda: self.session.set_pending(pending))
 
     def save_in_background(self, path: str | Path) -> None:
-        """Save the labels as they are now, on the I/O thread; the status tells when it is done."""
+        """Save the labels on the I/O thread; the status tells when it is done."""
         self._say("Saving")
-        self._workshop.files.submit(
-            Job(snapshot_of(self.session, path), done=self._on_saved, failed=self._on_save_failed)
-        )
+        files = self._workshop.files
+        BackgroundSave(self.session, path, files, self._on_saved, self._on_save_failed).start()
 
     def wait(self, timeout: float = 30.0) -> bool:
         """Process events until the model has answered everything; False after `timeout` seconds.
