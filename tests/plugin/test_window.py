@@ -352,28 +352,6 @@ def test_annotate_with_a_real_model_finds_accepts_and_saves(
     )
 
 
-def _pick_target(dock: SamariDock, name: str) -> None:
-    combo = dock.ui.labels
-    index = [combo.itemText(i) for i in range(combo.count())].index(name)
-    combo.setCurrentIndex(index)
-    combo.activated.emit(index)
-
-
-def test_a_labels_layer_that_cannot_be_written_is_refused_and_the_old_one_stays(
-    docked: Any, noise: Any, said: list[str]
-) -> None:
-    """Trap 24: a dask array cannot be written in place."""
-    import dask.array as da
-
-    viewer, _, dock = docked(noise(40, 40))
-    before = dock.controller.labels_layer
-    viewer.add_labels(da.zeros((40, 40), dtype=np.uint8), name="lazy")
-    _pick_target(dock, "lazy")
-    assert len(said) == 1
-    assert dock.controller.labels_layer is before
-    assert dock.ui.labels.currentText() == "cells objects"
-
-
 def test_an_image_that_cannot_be_annotated_is_told_once(
     docked: Any, noise: Any, said: list[str], qtbot: Any
 ) -> None:

@@ -1,0 +1,87 @@
+"""The labels layer of a controller: strokes of the brush, its dtype, and what is in it already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from samari.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Annotated = Callable[..., Any]
+    Noise = Callable[..., Any]
+
+
+def test_a_brush_stroke_is_a_step_of_the_one_history(annotated: Annotated, noise: Noise) -> None:
+    """Trap 34: undo over accepts and strokes, in the order in which they were made."""
+    c = annotated(noise(60, 60))
+    c.points.add([10, 10])
+    assert c.wait()
+    c.accept()
+    c.labels_layer.selected_label = 7
+    c.labels_layer.brush_size = 5
+    c.labels_layer.paint((40, 40), 7)
+    c.points.add([10, 40])
+    assert c.wait()
+    assert c.accept() == [8]
+    painted = c.session.labels.copy()
+    c.undo()
+    c.undo()
+    assert 7 in c.session.labels
+    c.undo()
+    assert 7 not in c.session.labels
+    assert 1 in c.session.labels
+    c.undo()
+    assert c.session.labels.max() == 0
+    for _ in range(4):
+        c.redo()
+    np.testing.assert_array_equal(c.session.labels, painted)
+    np.testing.assert_array_equal(c.labels_layer.data, painted)
+
+
+def test_labels_outgrow_their_dtype_and_the_layer_follows(
+    annotated: Annotated, noise: Noise
+) -> None:
+    """Trap 23: the 256th object of a uint8 layer of ours, or a clear refusal."""
+    from napari.layers import Labels
+
+    start = np.zeros((40, 40), np.uint8)
+    start[0, 0] = 255
+    layer = Labels(start, name="mine")
+    c = annotated(noise(40, 40), labels=layer)
+    c.points.add([20, 20])
+    assert c.wait()
+    assert c.accept() == [256]
+    assert c.labels_layer is layer
+    assert layer.data[20, 20] == 256
+    assert layer.data[0, 0] == 255
+    c.undo()
+    assert layer.data.max() == 255
+
+
+def test_an_existing_labels_layer_is_only_added_to(annotated: Annotated, noise: Noise) -> None:
+    """Trap 22 and 27: other objects and their pixels stay, also when the controller closes."""
+    from napari.layers import Labels
+
+    start = np.zeros((40, 40), np.int32)
+    start[18:22, :] = 5
+    layer = Labels(start.copy(), name="mine")
+    c = annotated(noise(40, 40), labels=layer)
+    c.points.add([20, 20])
+    assert c.wait()
+    assert c.accept() == [6]
+    np.testing.assert_array_equal(layer.data[start == 5], 5)
+    assert (layer.data == 6).any()
+    c.close()
+    assert layer.data[20, 20] == 5
+
+
+def test_labels_of_another_shape_are_refused_in_words(annotated: Annotated, noise: Noise) -> None:
+    from napari.layers import Labels
+
+    with pytest.raises(InputError, match=r"\(40, 40\).*needs \(50, 50\)"):
+        annotated(noise(50, 50), labels=Labels(np.zeros((40, 40), int)))
