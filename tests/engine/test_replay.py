@@ -17,6 +17,7 @@ from samari.engine.history import Growing
 from samari.engine.planes import PlaneIndex
 from samari.engine.predict import Segmenter
 from samari.engine.prediction import Prediction
+from samari.engine.propagate import Limits
 from samari.engine.session import Session
 from samari.errors import JournalError
 
@@ -187,6 +188,34 @@ def test_another_model_finds_everything_at_the_same_points(tmp_path, tiny_model_
     again = Session.replay(tmp_path / "a.jsonl", IMAGE, segmenter=Smaller(discs))
     assert set(again.objects) | set(again.missing) == set(labels)
     assert all(record.model == "smaller" for record in again.objects.values())
+
+
+def test_a_propagation_is_followed_again_also_by_a_script(tmp_path, tiny_model_folder):
+    session = Session(
+        IMAGE, axes="ZYX", journal=tmp_path / "a.jsonl", model=tiny_model_folder
+    )  # fmt: skip
+    session.add_box((1, 10, 10), (1, 30, 30))
+    (label,) = session.accept()
+    easy = Limits(min_score=-9.0, min_overlap=0.0, max_growth=1e9)
+    report = session.propagate(label, limits=easy)
+    assert report.planes > 0
+    session.brush(np.ones((1, 3, 3), bool), 7, (2, 0, 0))
+    back = Session.restore(tmp_path / "a.jsonl", IMAGE, resume=False)
+    again = Session.replay(tmp_path / "a.jsonl", IMAGE)
+    for one in (back, again):
+        np.testing.assert_array_equal(one.labels, session.labels)
+        assert dict(one.objects) == dict(session.objects)
+    tifffile.imwrite(
+        tmp_path / "image.tif", IMAGE, metadata={"axes": "ZYX"}, photometric="minisblack"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(session.to_script(tmp_path / "image.tif"), encoding="utf-8")
+    assert "s.propagate([1], 'Z', (0, 3), limits=Limits(" in session.to_script()
+    run(script, tmp_path / "image.tif", tmp_path / "o.tif")
+    np.testing.assert_array_equal(read_labels(tmp_path / "o.tif").labels, session.labels)
+    back.undo()
+    back.undo()
+    assert (back.labels == label).any(axis=(1, 2)).tolist() == [False, True, False]
 
 
 def test_steps_that_no_replay_knows_are_written_as_they_were(tmp_path, discs):

@@ -70,10 +70,24 @@ class Journal:
         """How many steps were done, those included that were undone."""
         return len(self._steps)
 
-    def steps(self, history: History) -> list[Change]:
-        """Return the steps that are done and not undone, in the order in which they were done."""
+    def runs(self, history: History) -> list[list[Change]]:
+        """Return the steps that are done and not undone, in the order in which they were done.
+
+        Each is a list: of one change, or of the parts of a growing step, as long as nothing else
+        was done between them.
+        """
         done = {one for action in history.done for one in members(action)}
-        return [change for change, action in self._steps if action in done]
+        found: list[list[Change]] = []
+        last = None
+        for change, action in self._steps:
+            if action not in done:
+                continue
+            if action is last:
+                found[-1].append(change)
+            else:
+                found.append([change])
+            last = action
+        return found
 
     def begin(self) -> None:
         """Write the first line now, and not only with the first step."""

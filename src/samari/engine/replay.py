@@ -9,6 +9,7 @@ import numpy as np
 
 from samari.engine.journal_values import pixels_of
 from samari.engine.pending import PendingPart
+from samari.engine.propagate import Limits
 from samari.engine.restore import planes_of, session_options
 from samari.errors import InputError, LabelsError
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from samari.engine.session import Session
     from samari.engine.state import Change
 
-    Again = Callable[["Replay", Change], None]
+    #: Does a step again, which is one change, or the parts of a growing step.
+    Again = Callable[["Replay", Sequence[Change]], None]
 
 Kind = TypeVar("Kind", bound="Recorded")
 
@@ -44,7 +46,7 @@ def replayed(
     elsewhere = log.opening["labels"]["from"] == "elsewhere"
     began = np.array(labels) if elsewhere and labels is not None else None
     former = kind.of_log(log, image, began, content=False)
-    steps = former.journal.steps(former.history)
+    runs = former.journal.runs(former.history)
     options = session_options(log, planes_of(log, image), labels, content=False)
     if segmenter is not None:
         options["segmenter"] = segmenter
@@ -52,12 +54,12 @@ def replayed(
         options["model"] = model or log.opening["model"]
     session = kind(image, **options)
     replay = Replay(cast("Session", session))
-    for change in steps:
+    for run in runs:
         if segmenter is None and model is None:
-            replay.use(change.details.get("model"))
-        AGAIN.get(change.name, as_stored)(replay, change)
-        session.store.highest = max(session.store.highest, change.highest[1])
-    hands_last(replay.session, steps)
+            replay.use(run[-1].details.get("model"))
+        AGAIN.get(run[0].name, as_stored)(replay, run)
+        session.store.highest = max(session.store.highest, *(part.highest[1] for part in run))
+    hands_last(replay.session, [part for run in runs for part in run])
     session.overwrite = former.overwrite
     session.missing = tuple(replay.missing)
     return session
@@ -124,9 +126,9 @@ class Replay:
         return self._grids[plane, per_side]
 
 
-def accept_again(replay: Replay, change: Change) -> None:
+def accept_again(replay: Replay, run: Sequence[Change]) -> None:
     """Accept the same prompts under the same ids, one object after the other."""
-    session = replay.session
+    (change,), session = run, replay.session
     session.overwrite = bool(change.details.get("overwrite"))
     newest = change.highest[0]
     for obj in change.pending[0]:
@@ -144,13 +146,13 @@ def accept_again(replay: Replay, change: Change) -> None:
             session.set_pending(())
 
 
-def everything_again(replay: Replay, change: Change) -> None:
+def everything_again(replay: Replay, run: Sequence[Change]) -> None:
     """Ask for the masks of automatic objects again, and append them under the same ids."""
-    session = replay.session
-    per_side = change.details.get("points_per_side")
+    session, details = replay.session, run[0].details
+    per_side = details.get("points_per_side")
     with session._change("everything") as redone:
-        redone.details.update(change.details)
-        for label, _, record in change.records:
+        redone.details.update(details)
+        for label, _, record in [row for part in run for row in part.records]:
             if record is None:
                 continue
             (part,) = record.parts
@@ -168,16 +170,31 @@ def everything_again(replay: Replay, change: Change) -> None:
             )
 
 
-def delete_again(replay: Replay, change: Change) -> None:
+def propagate_again(replay: Replay, run: Sequence[Change]) -> None:
+    """Follow the same objects again, as far as the model had found them.
+
+    A run that was cancelled, or beside which something else was done, is as it was stored.
+    """
+    session, details = replay.session, run[-1].details
+    if "limits" not in details:
+        as_stored(replay, run)
+        return
+    labels = [label for label in details["labels"] if session.store.extent(label) is not None]
+    if labels:
+        low, high = details["range"]
+        session.propagate(labels, details["axis"], (low, high), limits=Limits(**details["limits"]))
+
+
+def delete_again(replay: Replay, run: Sequence[Change]) -> None:
     """Delete an object, if the model had found it."""
-    label = change.details["label"]
+    label = run[0].details["label"]
     if label in replay.session.objects or replay.session.store.extent(label) is not None:
         replay.session.delete(label)
 
 
-def merge_again(replay: Replay, change: Change) -> None:
+def merge_again(replay: Replay, run: Sequence[Change]) -> None:
     """Merge two objects, or rename the only one of them that the model had found."""
-    session = replay.session
+    (change,), session = run, replay.session
     kept, gone = change.details["kept"], change.details["gone"]
     if session.store.extent(gone) is None:
         return
@@ -191,19 +208,21 @@ def merge_again(replay: Replay, change: Change) -> None:
         redone.records.update({gone: None, kept: record and replace(record, label=kept)})
 
 
-def as_stored(replay: Replay, change: Change) -> None:
+def as_stored(replay: Replay, run: Sequence[Change]) -> None:
     """Write the pixels and the objects of a step as the journal has them: a hand edit."""
-    with replay.session._change(change.name) as redone:
-        redone.details.update(change.details)
-        for pixels in pixels_of(change):
-            redone.write(pixels.box, pixels.mask, pixels.label, keep=())
-        redone.records.update({label: record for label, _, record in change.records})
+    for change in run:
+        with replay.session._change(change.name) as redone:
+            redone.details.update(change.details)
+            for pixels in pixels_of(change):
+                redone.write(pixels.box, pixels.mask, pixels.label, keep=())
+            redone.records.update({label: record for label, _, record in change.records})
 
 
 #: What is done again, by the name of the step; all others are written as they are stored.
 AGAIN: dict[str, Again] = {
     "accept": accept_again,
     "everything": everything_again,
+    "propagate": propagate_again,
     "delete": delete_again,
     "merge": merge_again,
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from samari.engine.recorded import Recorded
     from samari.engine.state import Change
 
-    Writer = Callable[["Change", ImagePlanes], Iterator[str]]
+    Writer = Callable[[Sequence[Change], ImagePlanes], Iterator[str]]
 
 #: What a script imports, where it uses it.
 _NAMES = {
@@ -33,6 +33,7 @@ _NAMES = {
     "PlaneIndex": "samari.engine.planes",
     "PlanePrompts": "samari.engine.prompts",
     "Painting": "samari.engine.painting",
+    "Limits": "samari.engine.propagate",
     "mask_of": "samari.engine.runs",
     "read_labels": "samari.engine.export",
 }
@@ -71,9 +72,9 @@ def script_of(session: Recorded, image: str, output: str, labels: str) -> str:
     """
     from samari import __version__
 
-    steps = session.journal.steps(session.history)
-    body = list(_body(steps, session.planes, session.journal.opening["model"]))
-    options = _options(session, steps, labels)
+    runs = session.journal.runs(session.history)
+    body = list(_body(runs, session.planes, session.journal.opening["model"]))
+    options = _options(session, labels)
     text = "\n".join([*options, *body])
     imports: dict[str, list[str]] = {"samari": ["Session"], "samari.engine.images": ["read_image"]}
     for name, module in _NAMES.items():
@@ -93,7 +94,7 @@ def script_of(session: Recorded, image: str, output: str, labels: str) -> str:
     ) + "".join(f"{line}\n" for line in [*body, "", "s.save(OUTPUT)"])
 
 
-def _options(session: Recorded, steps: Sequence[Change], labels: str) -> list[str]:
+def _options(session: Recorded, labels: str) -> list[str]:
     """Return the keywords of the session."""
     opening = session.journal.opening
     limits = opening["contrast_limits"]
@@ -114,13 +115,11 @@ def _options(session: Recorded, steps: Sequence[Change], labels: str) -> list[st
     return found
 
 
-def _body(steps: Sequence[Change], planes: ImagePlanes, model: str) -> Iterator[str]:
+def _body(runs: Sequence[Sequence[Change]], planes: ImagePlanes, model: str) -> Iterator[str]:
     """Return the lines of all steps."""
     view, overwrite = "YX", False
-    position = 0
-    while position < len(steps):
-        change = steps[position]
-        position += 1
+    for run in runs:
+        change = run[0]
         used = change.details.get("model", model)
         if used != model:
             model = used
@@ -134,13 +133,9 @@ def _body(steps: Sequence[Change], planes: ImagePlanes, model: str) -> Iterator[
             yield from calls
             yield "s.accept()"
         elif change.name == "everything":
-            parts = [change]
-            while position < len(steps) and _continues(steps[position], change):
-                parts.append(steps[position])
-                position += 1
-            yield from _everything(parts)
+            yield from _everything(run)
         else:
-            yield from WRITERS.get(change.name, _pixels)(change, planes)
+            yield from WRITERS.get(change.name, _pixels)(run, planes)
 
 
 def _prompts(
@@ -242,10 +237,6 @@ def _numbers(values: Sequence[float]) -> str:
     return f"({', '.join(str(int(v)) if v == int(v) else repr(float(v)) for v in values)})"
 
 
-def _continues(change: Change, first: Change) -> bool:
-    return change.name == "everything" and change.details == first.details
-
-
 def _everything(parts: Sequence[Change]) -> Iterator[str]:
     """Write one automatic run: as the call it was, or object by object if not all of it is left."""
     details = parts[0].details
@@ -265,21 +256,37 @@ def _everything(parts: Sequence[Change]) -> Iterator[str]:
         yield "s.accept()"
 
 
-def _pixels(change: Change, planes: ImagePlanes) -> Iterator[str]:
+def _pixels(run: Sequence[Change], planes: ImagePlanes) -> Iterator[str]:
     """Write a hand edit, or what only later versions can do again: the pixels themselves."""
-    for pixels in pixels_of(change):
+    for pixels in [pixels for change in run for pixels in pixels_of(change)]:
         box = as_box(pixels.box, planes.label_shape)
         corner = tuple(axis.start for axis in box)
         yield f"s.brush({_mask(pixels.mask)}, {pixels.label}, {corner})"
 
 
-def _delete(change: Change, planes: ImagePlanes) -> Iterator[str]:
-    yield f"s.delete({change.details['label']})"
+def _delete(run: Sequence[Change], planes: ImagePlanes) -> Iterator[str]:
+    yield f"s.delete({run[0].details['label']})"
 
 
-def _merge(change: Change, planes: ImagePlanes) -> Iterator[str]:
-    yield f"s.merge({change.details['kept']}, {change.details['gone']})"
+def _merge(run: Sequence[Change], planes: ImagePlanes) -> Iterator[str]:
+    yield f"s.merge({run[0].details['kept']}, {run[0].details['gone']})"
+
+
+def _propagate(run: Sequence[Change], planes: ImagePlanes) -> Iterator[str]:
+    details = run[-1].details
+    if "limits" not in details:  # cancelled, or something else was done beside it
+        yield from _pixels(run, planes)
+        return
+    limits = ", ".join(f"{name}={value!r}" for name, value in details["limits"].items())
+    yield (
+        f"s.propagate({details['labels']}, {details['axis']!r}, {tuple(details['range'])}, "
+        f"limits=Limits({limits}))"
+    )
 
 
 #: How a step is written, by its name; all others are written pixel by pixel.
-WRITERS: dict[str, Writer] = {"delete": _delete, "merge": _merge}
+WRITERS: dict[str, Writer] = {
+    "delete": _delete,
+    "merge": _merge,
+    "propagate": _propagate,
+}
