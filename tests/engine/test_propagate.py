@@ -78,7 +78,7 @@ class BrightTracker:
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
-    monkeypatch.setattr("samari.engine.propagate.Tracker", BrightTracker)
+    monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
     return Model()
 
 

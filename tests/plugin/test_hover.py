@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from napari.utils.interactions import mouse_move_callbacks
 from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
@@ -305,25 +307,18 @@ def test_nothing_is_left_when_it_is_closed(ready: Any, noise: Any, qtbot: Any) -
     QTest.keyClick(hand.native, Qt.Key.Key_Escape)
 
 
-def test_two_viewers_do_not_mix(
-    ready: Any, window: Any, workshop: Any, noise: Any, qtbot: Any
-) -> None:
-    from samari.plugin.controller import Controller
-
+def test_two_viewers_do_not_mix(ready: Any, annotated: Any, noise: Any, qtbot: Any) -> None:
     _viewer, hand, c = ready(noise(100, 120))
-    other_viewer, other_hand = window(noise(90, 90))
-    other = Controller(other_viewer, other_viewer.layers[0], workshop=workshop)
-    try:
-        assert other.wait(10)
-        qtbot.wait(50)
-        move(hand, (40, 60))
-        see(qtbot, c, HOVER_EDGE)
-        assert not other.preview.data.any()
-        move(other_hand, (30, 30))
-        see(qtbot, other, HOVER_EDGE)
-        other.hover = False
-        assert c.hover
-        move(hand, (50, 60))
-        see(qtbot, c, HOVER_EDGE)
-    finally:
-        other.close()
+    other = annotated(noise(90, 90))  # without a window: two of them do not draw well in one test
+    assert other.wait(10)
+    move(hand, (40, 60))
+    see(qtbot, c, HOVER_EDGE)
+    assert not other.preview.data.any()
+    other.viewer.cursor.position = (30, 30)
+    mouse_move_callbacks(other.viewer, SimpleNamespace(is_dragging=False))
+    see(qtbot, other, HOVER_EDGE)
+    other.hover = False
+    assert not other.preview.data.any()
+    assert c.hover
+    move(hand, (50, 60))
+    see(qtbot, c, HOVER_EDGE)

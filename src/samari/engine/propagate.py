@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samari.engine.planes import PlaneIndex
-from samari.engine.tracking import Scene, Step, Tracker, grey_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Region
+    from samari.engine.tracking import Scene, Step, Tracker
 
 #: Objects that are less distinct from what is around them (`Contrast`) do not end by contrast.
 _DISTINCT = 0.8
@@ -195,6 +195,9 @@ class Propagation:
         (done, total) : tuple of int
             Planes, after every block of the encoder and every plane.
         """
+        # Here and below, because it imports torch.
+        from samari.engine.tracking import Tracker
+
         model = segmenter()
         groups: dict[tuple[int, ...], list[int]] = {}
         for number, target in enumerate(self.targets):
@@ -227,6 +230,8 @@ class Propagation:
         self, model: Segmenter, number: int, index: int, done: int, total: int
     ) -> Generator[tuple[int, int], None, Scene]:
         """Encode a plane block by block, unless its embedding is held."""
+        from samari.engine.tracking import Scene, grey_of
+
         held = self._held.get(index)
         if held is not None:
             return held
@@ -242,6 +247,8 @@ class Propagation:
 
     def _walkers(self, members: Sequence[int], tracker: Tracker) -> list[_Walker]:
         """Start one walker from each side of each anchor, where there is somewhere to go."""
+        from samari.engine.tracking import grey_of
+
         walkers = []
         for number in members:
             target = self.targets[number]
