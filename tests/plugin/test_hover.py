@@ -201,6 +201,7 @@ def test_it_can_be_switched_off_and_on(ready: Any, noise: Any, qtbot: Any, discs
 def test_outside_the_image_hidden_and_in_3d_there_is_nothing(
     ready: Any, noise: Any, qtbot: Any, discs: Any
 ) -> None:
+    """Trap 13."""
     viewer, hand, c = ready(noise(5, 100, 120))
 
     def stays_empty(point: Any) -> None:
@@ -249,6 +250,7 @@ def test_another_layer_of_the_users_is_active(ready: Any, noise: Any, qtbot: Any
 def test_scaled_shifted_and_turned_layers(
     ready: Any, noise: Any, qtbot: Any, axes: Any, point: Any, low: Any, high: Any
 ) -> None:
+    """Traps 5, 11 and 12."""
     viewer, hand, c = ready(noise(40, 60, 80), scale=(2, 0.5, 0.5), translate=(30, -20, 7))
     viewer.dims.order = axes
     across = axes[0]
@@ -277,6 +279,7 @@ def test_the_newest_place_wins(ready: Any, noise: Any, qtbot: Any, discs: Any) -
 def test_an_answer_from_before_a_change_of_the_image_is_not_believed(
     ready: Any, noise: Any, qtbot: Any, discs: Any
 ) -> None:
+    """Trap 7."""
     _viewer, hand, c = ready(noise(100, 120))
     move(hand, (40, 60))
     see(qtbot, c, HOVER_EDGE)
@@ -289,6 +292,7 @@ def test_an_answer_from_before_a_change_of_the_image_is_not_believed(
 
 
 def test_nothing_is_left_when_it_is_closed(ready: Any, noise: Any, qtbot: Any) -> None:
+    """Trap 32."""
     viewer, hand, c = ready(noise(100, 120))
     move(hand, (40, 60))
     see(qtbot, c, HOVER_EDGE)
@@ -308,6 +312,7 @@ def test_nothing_is_left_when_it_is_closed(ready: Any, noise: Any, qtbot: Any) -
 
 
 def test_two_viewers_do_not_mix(ready: Any, annotated: Any, noise: Any, qtbot: Any) -> None:
+    """Trap 33."""
     _viewer, hand, c = ready(noise(100, 120))
     other = annotated(noise(90, 90))  # without a window: two of them do not draw well in one test
     assert other.wait(10)

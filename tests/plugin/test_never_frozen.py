@@ -152,6 +152,7 @@ def crop(side: int) -> Any:
 
 
 def test_clicks_in_a_row_are_all_answered_and_freeze_nothing(opened: Any, qtbot: Any) -> None:
+    """Trap 29."""
     count = 60 if SOAK else 12
     rng = np.random.default_rng(3)
     places = np.concatenate(
