@@ -208,3 +208,24 @@ def test_the_window_reads_what_a_script_recorded(
     layer = from_file(tmp_path / "a.ome.tif", viewer)
     again = annotated(noise(30, 40), viewer=viewer, labels=layer)
     assert again.session.objects.keys() == {1}
+
+
+def test_a_file_that_another_window_annotates_opens_without_its_journal(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, said: list[str],
+    from_file: Any, workshop: Any,
+) -> None:  # fmt: skip
+    """Trap 33."""
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.save(tmp_path / "a.ome.tif")
+    viewer = ViewerModel()
+    layer = from_file(tmp_path / "a.ome.tif", viewer)
+    other = annotated(noise(30, 40), viewer=viewer, labels=layer)
+    assert "in use by another session" in said[0]
+    click(other, 20, 20)
+    click(c, 20, 30)
+    assert workshop.files.wait(5)
+    log = read_journal(beside(tmp_path / "a.ome.tif"))
+    assert [len(entry.objects) for kind, entry in log.entries if kind == "do"] == [1, 1]
+    (own,) = journals()
+    assert read_journal(own).labels() == {2}

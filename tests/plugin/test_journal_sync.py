@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from samari.plugin.controller import Controller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pytest
 
@@ -301,3 +301,31 @@ def test_copied_as_python_it_does_the_same_without_a_window(
     )
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(read_labels(tmp_path / "again.ome.tif").labels, labels)
+
+
+def test_a_window_that_is_killed_loses_nothing(
+    annotated: Callable[..., Any], tmp_path: Path, workshop: Any
+) -> None:
+    """Trap 43: kill -9."""
+    y, x = np.indices((120, 130))
+    image = np.full((120, 130), 20, np.uint8)
+    for cy, cx in ((20, 20), (60, 70), (90, 30)):
+        image[np.hypot(y - cy, x - cx) < 12] = 200
+    np.save(tmp_path / "image.npy", image)
+    program = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("crashing_window.py")),
+         str(tmp_path / "image.npy")],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert program.stdout is not None
+    assert program.stdout.readline() == "done\n"
+    program.kill()
+    program.wait()
+    program.stdout.close()
+    c = annotated(image)
+    assert workshop.files.wait(10)
+    assert c.restorable.startswith("Restore 3 objects, today ")
+    assert c.restore() == 3
+    np.testing.assert_array_equal(c.session.labels, np.load(tmp_path / "labels.npy"))
+    c.undo()
+    assert not (c.session.labels == 7).any()
