@@ -88,13 +88,23 @@ class Painting:
                 f"the painted mask has shape {after.shape}, the plane {before.shape}; "
                 "they must be equal"
             )
+        boxes = [box for box in (box_of(before != after), _box(earlier)) if box is not None]
+        if not boxes:
+            return None
+        y0, x0 = (min(box[i] for box in boxes) for i in (0, 1))
+        y1, x1 = (max(box[i] for box in boxes) for i in (2, 3))
+        before, after = before[y0:y1, x0:x1], after[y0:y1, x0:x1]
         added, removed = np.zeros_like(before), np.zeros_like(before)
         if earlier is not None:
-            where = earlier.slices
-            added[where], removed[where] = earlier.added, earlier.removed
+            rows, cols = earlier.slices
+            within = (
+                slice(rows.start - y0, rows.stop - y0),
+                slice(cols.start - x0, cols.stop - x0),
+            )
+            added[within], removed[within] = earlier.added, earlier.removed
         plus, minus = after & ~before, before & ~after
         added, removed = (added | plus) & ~minus, (removed | minus) & ~plus
-        return cls((0, 0), added, removed) if added.any() or removed.any() else None
+        return cls((y0, x0), added, removed)
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -134,3 +144,11 @@ class Painting:
     def __hash__(self) -> int:
         """Hash of the content."""
         return hash(self.key)
+
+
+def _box(painting: Painting | None) -> tuple[int, int, int, int] | None:
+    """Return the half-open box (y0, x0, y1, x1) of what was painted."""
+    if painting is None:
+        return None
+    rows, cols = painting.slices
+    return rows.start, cols.start, rows.stop, cols.stop
