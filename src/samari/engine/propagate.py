@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from samari.engine.history import Growing
+    from samari.engine.masks import Box
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Region
@@ -64,15 +65,16 @@ class Target:
         Its mask on the planes where it was prompted or painted, by the index along the axis.
     stops : frozenset of int
         Planes it does not reach.
-    stale : frozenset of int
-        Planes that an earlier propagation wrote; they are found anew.
+    stale : dict of int to (y0, x0, y1, x1)
+        Planes that an earlier propagation wrote, with the box around what it wrote; they are found
+        anew.
     """
 
     label: int
     fixed: PlaneIndex
     anchors: Mapping[int, Region]
     stops: frozenset[int] = frozenset()
-    stale: frozenset[int] = frozenset()
+    stale: Mapping[int, Box] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from samari.errors import Cancelled, InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from samari.engine.masks import Box
     from samari.engine.propagate import PlaneMask
     from samari.engine.state import Transaction
 
@@ -159,9 +160,8 @@ class Propagating(Automatic):
             return False
         plane = run.plane(target, found.index)
         if found.index in target.stale:
-            change.relabel(label, 0, self.planes.label_slices(plane))
-        y0, x0, y1, x1 = found.region.box
-        where = self.planes.label_slices(plane, slice(y0, y1), slice(x0, x1))
+            change.relabel(label, 0, self._part(plane, target.stale[found.index]))
+        where = self._part(plane, found.region.box)
         if not change.write(where, found.region.mask, label).count:
             return False
         run.report.confidence.setdefault(label, {})[found.index] = found.confidence
@@ -170,8 +170,9 @@ class Propagating(Automatic):
     def _finish_target(self, change: Transaction, run: Propagation, target: Target) -> None:
         written = run.report.confidence.get(target.label, {})
         if not run.report.cancelled:
-            for index in sorted(target.stale - written.keys()):
-                change.relabel(target.label, 0, self.planes.label_slices(run.plane(target, index)))
+            for index in sorted(target.stale.keys() - written.keys()):
+                where = self._part(run.plane(target, index), target.stale[index])
+                change.relabel(target.label, 0, where)
         model = self._model()
         old = self.objects.get(target.label) or SegmentedObject(target.label)
         found = written if run.report.cancelled else {*target.stale, *written}
@@ -193,9 +194,7 @@ class Propagating(Automatic):
     def _is_there(self, run: Propagation, target: Target) -> bool:
         """Whether an object still has a pixel on a plane that it was followed from."""
         for index, region in target.anchors.items():
-            y0, x0, y1, x1 = region.box
-            plane = run.plane(target, index)
-            where = self.planes.label_slices(plane, slice(y0, y1), slice(x0, x1))
+            where = self._part(run.plane(target, index), region.box)
             if (self._state.store.read(where) == target.label).any():
                 return True
         return False
@@ -220,15 +219,16 @@ class Propagating(Automatic):
         targets = []
         for fixed in product(*spans):
             anchors: dict[int, Region] = {}
-            stale, stops = set(), set()
+            stale: dict[int, Box] = {}
+            stops = set()
             for index in _indices(along):
                 plane = PlaneIndex(view, (*fixed[:at], index, *fixed[at + 1 :]))
-                region = self._region(label, plane)
+                region = self._region(label, plane, box)
                 part = parts.get(plane)
                 if region is None or (part is not None and _is_stop_sign(part)):
                     continue
                 if part is not None and part.prompts.is_empty and plane not in painted:
-                    stale.add(index)
+                    stale[index] = region.box
                 else:
                     anchors[index] = region
             for plane, part in parts.items():
@@ -236,20 +236,27 @@ class Propagating(Automatic):
                 if same and _is_stop_sign(part):
                     stops.add(plane.index[at])
             if anchors:
-                inside = {index for index in stale if first <= index <= last}
+                inside = {index: one for index, one in stale.items() if first <= index <= last}
                 targets.append(
                     Target(
                         label,
                         PlaneIndex(view, fixed),
                         anchors,
                         frozenset(stops),
-                        frozenset(inside),
+                        inside,
                     )
                 )
         return targets
 
-    def _region(self, label: int, plane: PlaneIndex) -> Region | None:
-        return Region.of(self._state.store.read(self.planes.label_slices(plane)) == label)
+    def _region(self, label: int, plane: PlaneIndex, box: tuple[slice, ...]) -> Region | None:
+        """Return an object's pixels on a plane; all of them lie in a box of the labels."""
+        rows, cols = (box[self.planes.label_axes.index(letter)] for letter in plane.view)
+        part = self._state.store.read(self.planes.label_slices(plane, rows, cols))
+        return Region.of(part == label, (rows.start, cols.start))
+
+    def _part(self, plane: PlaneIndex, box: Box) -> tuple[int | slice, ...]:
+        y0, x0, y1, x1 = box
+        return self.planes.label_slices(plane, slice(y0, y1), slice(x0, x1))
 
     def _painted_planes(self, label: int, view: str) -> set[PlaneIndex]:
         """Return the planes on which somebody painted after the last propagation of an object."""
