@@ -43,6 +43,7 @@ TRAPS = {
     26: "rings, two-part and touching objects survive every export",
     27: "nothing but the user clears or overwrites labels",
     28: "two objects on different planes are both there",
+    29: "sixty clicks in three seconds: none is lost, and the window does not freeze",
     30: "deleting, switching, closing during encode and decode",
     31: "cancel while encoding, then go on",
     32: "opening and closing the dock five times leaves nothing behind",
