@@ -92,6 +92,30 @@ def test_lines_are_written_before_other_work_of_the_thread(
     assert order[-1] == 1, "the journal was there before the download ended"
 
 
+def test_lines_do_not_wait_for_a_long_save(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any, qtbot: Any
+) -> None:
+    from samari.plugin.jobs import Job
+
+    c = annotated(noise(30, 40))
+    assert workshop.files.wait(5)
+    saved = threading.Event()
+
+    def save(job: Any) -> Any:
+        assert saved.wait(20)
+        yield 0, 1
+
+    workshop.files.submit(Job(save))
+    click(c, 10, 10)
+    qtbot.waitUntil(lambda: journals() != [] and journals()[0].stat().st_size > 0, timeout=5000)
+    assert read_journal(journals()[0]).labels() == {1}
+    saved.set()
+    assert workshop.files.wait(5)
+    click(c, 20, 20)
+    assert workshop.files.wait(5)
+    assert read_journal(journals()[0]).labels() == {1, 2}
+
+
 def test_what_is_left_is_written_when_the_controller_closes(
     annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
 ) -> None:

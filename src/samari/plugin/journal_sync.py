@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
 
 from samari.engine.journal import beside, read_journal
 from samari.engine.journal_file import ENDING, JournalFile
@@ -24,14 +27,17 @@ if TYPE_CHECKING:
 
 #: Under this name the metadata of a labels layer say where its journal lies.
 KEY = "samari_journal"
+#: For how many ms a line waits for the I/O thread.
+PATIENCE = 250
 
 
 class JournalSync:
     """The journal of one Session: written by the I/O thread, beside its TIFF once there is one.
 
     A line is handed over before the step is shown, and goes before everything else that this thread
-    has to do; so it is on the disk before the next prompt is answered, unless a file is being saved
-    at this moment. What is left is written when the session closes or the program ends.
+    has to do; so it is on the disk before the next prompt is answered. While the thread is saving a
+    large file, a thread of its own writes it. What is left is written when the session closes or
+    the program ends.
 
     Parameters
     ----------
@@ -247,7 +253,15 @@ class _Writer:
             flush()
             yield 1, 1
 
-        self._files.submit(Job(steps, Priority.CLICK, done=self._on_written, failed=_ignore))
+        job = Job(steps, Priority.CLICK, done=self._on_written, failed=_ignore)
+        self._files.submit(job)
+        QTimer.singleShot(PATIENCE, lambda: self._hurry(job, flush))
+
+    @staticmethod
+    def _hurry(job: Job, flush: Callable[[], None]) -> None:
+        """Write from a thread of its own if a long save keeps the I/O thread."""
+        if job.state == "waiting":
+            threading.Thread(target=flush, name="samari-journal", daemon=True).start()
 
     def _on_written(self, job: Job, result: Any) -> None:
         told = self._told()
