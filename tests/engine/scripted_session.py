@@ -14,7 +14,7 @@ import numpy as np
 from samari.engine.prediction import Prediction
 from samari.engine.session import Session
 
-STEPS = 400
+STEPS = 250
 SHAPE = (4, 96, 96)
 
 

@@ -38,19 +38,18 @@ def states(scripted):
 
 def killed(path, after, delay):
     """Run the program, kill it some moment after a number of steps; return how many were done."""
-    program = subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(path)], stdout=subprocess.PIPE, text=True
-    )
-    for _ in range(after):
-        assert program.stdout.readline()
-    time.sleep(delay)
-    program.kill()
-    rest = program.stdout.read()
-    program.wait()
-    program.stdout.close()
-    return after + rest.count("\n")
+    words = [sys.executable, str(PROGRAM), str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            for _ in range(after):
+                assert program.stdout.readline()
+            time.sleep(delay)
+        finally:
+            program.kill()
+        return after + program.stdout.read().count("\n")
 
 
+@pytest.mark.timeout(1800)  # fifty programs, on a machine that does other things too
 def test_a_session_killed_at_any_moment_comes_back_bit_for_bit(
     tmp_path, scripted, states, soak, figure
 ):
