@@ -99,6 +99,7 @@ def annotate(hand: Any, controller: Any, truth: NDArray[np.bool_]) -> tuple[int,
     return clicks, iou(guess, truth)
 
 
+@pytest.mark.timeout(3600)  # 200 nuclei under soak
 def test_a_simulated_annotator_works_through_the_nuclei(
     window: Any,
     qtbot: Any,
