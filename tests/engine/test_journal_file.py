@@ -328,3 +328,53 @@ def test_numbers_in_a_journal_have_points_in_every_locale(tmp_path, discs):
     assert back.scale == (0.1, 1 / 3)
     assert back.objects == dict(session.objects)
     assert '"points":[[5.5,6.25]]' in Path(tmp_path / "a.jsonl").read_text(encoding="ascii")
+
+
+def test_infinite_limits_and_values_of_numpy_are_written(tmp_path, discs):
+    """`Limits(max_growth=inf)` is "never mind": it must not cost the journal."""
+    path = tmp_path / "a.jsonl"
+    session = begin(path, discs, name=Path("cells.tif"), overwrite=np.bool_(True))
+    with session._change("propagate") as change:
+        change.write((slice(3), slice(3)), np.ones((3, 3), bool), 1)
+        change.details["max_growth"] = np.inf
+    step(session, 2)
+    log = read_journal(path)
+    assert log.entries[0][1].details == {"max_growth": np.inf}
+    assert (log.count, log.opening["image"]["name"]) == (2, "cells.tif")
+    assert log.opening["overwrite"] is True
+
+
+def test_a_line_that_cannot_be_made_is_kept_and_none_overtakes_it(tmp_path):
+    file = JournalFile(tmp_path / "a.jsonl")
+    trouble = [True]
+
+    def line():
+        if trouble:
+            raise MemoryError
+        return b"second\n"
+
+    file.push(lambda: b"first\n")
+    with pytest.raises(MemoryError):
+        file.push(line)
+    with pytest.raises(MemoryError):
+        file.push(lambda: b"third\n")
+    assert file.path.read_bytes() == b"first\n"
+    trouble.clear()
+    file.flush()
+    assert file.path.read_bytes() == b"first\nsecond\nthird\n"
+
+
+def test_a_closed_journal_neither_moves_nor_grows(tmp_path, discs):
+    told = []
+    session = begin(JournalFile(tmp_path / "a.jsonl", told=told.append), discs)
+    step(session, 0)
+    session.journal.file.close()
+    content = (tmp_path / "a.jsonl").read_bytes()
+    (tmp_path / "b.jsonl").write_bytes(content)
+    step(session, 1)
+    with pytest.raises(JournalError, match="was closed"):
+        session.journal.file.move(tmp_path / "b.jsonl")
+    session.journal.file.flush()
+    session.journal.file.close()
+    assert told == []
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes() == content

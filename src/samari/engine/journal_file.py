@@ -48,7 +48,7 @@ class JournalFile:
 
     Notes
     -----
-    `push` and `flush` may be called from any thread.
+    `push` and `flush` may be called from any thread. After `close` no line is taken any more.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class JournalFile:
         self._length = 0
         self._lock = threading.RLock()
         self._failing = False
+        self._closed = False
 
     def open(self) -> None:
         """Make the file, or take one that has no complete line, and hold it.
@@ -116,6 +117,8 @@ class JournalFile:
 
     def push(self, line: Callable[[], bytes]) -> None:
         """Append a line, made by `line` in the thread that writes it."""
+        if self._closed:
+            return
         self._waiting.append(line)
         if self._later is None:
             self.flush()
@@ -125,19 +128,14 @@ class JournalFile:
     def flush(self) -> None:
         """Write what is waiting, to the disk; nothing happens where nothing is."""
         with self._lock:
-            while self._waiting:
-                self._unwritten += self._waiting.popleft()()
-            if not self._unwritten:
+            if self._closed:
                 return
             try:
-                self._write()
-            except (OSError, JournalError) as error:
-                problem = str(error if isinstance(error, JournalError) else self._error(error))
-                if not self._failing:
-                    self._failing = True
-                    self._told(problem)
-            else:
-                self._failing = False
+                self._make_lines()
+            finally:
+                # What could be made is on the disk, whatever comes after it.
+                if self._unwritten:
+                    self._try_to_write()
 
     def move(self, path: str | os.PathLike[str], *, keep: bool = False) -> None:
         """Go on in another file, which replaces what is there.
@@ -151,10 +149,12 @@ class JournalFile:
         Raises
         ------
         ExportError, JournalError
-            If it cannot be written, or another session holds the one that is there. Then the
-            journal goes on where it was.
+            If it cannot be written, another session holds the one that is there, or this one was
+            closed. Then the journal goes on where it was.
         """
         with self._lock:
+            if self._closed:
+                raise JournalError(f"the journal {self.path} was closed; it cannot be moved")
             self.flush()
             if os.path.realpath(path) == os.path.realpath(self.path):
                 return
@@ -175,8 +175,11 @@ class JournalFile:
     def close(self) -> None:
         """Write what is waiting and let the file go."""
         with self._lock:
-            self.flush()
-            self._let_go()
+            try:
+                self.flush()
+            finally:
+                self._closed = True
+                self._let_go()
 
     def _let_go(self) -> None:
         if self._closer is not None:
@@ -188,6 +191,22 @@ class JournalFile:
             return b""
         self._file.seek(0)
         return self._file.read(self._length)
+
+    def _make_lines(self) -> None:
+        while self._waiting:
+            self._unwritten += self._waiting[0]()
+            self._waiting.popleft()
+
+    def _try_to_write(self) -> None:
+        try:
+            self._write()
+        except (OSError, JournalError) as error:
+            problem = str(error if isinstance(error, JournalError) else self._error(error))
+            if not self._failing:
+                self._failing = True
+                self._told(problem)
+        else:
+            self._failing = False
 
     def _write(self) -> None:
         if self._file is None:

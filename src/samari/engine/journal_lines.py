@@ -116,8 +116,11 @@ def read_step(value: dict[str, Any]) -> Step:
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """Return a line: JSON in ASCII, whose last member is the checksum of what is before it."""
-    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    """Return a line: JSON in ASCII, whose last member is the checksum of what is before it.
+
+    Infinite limits are written as Python's `json` writes and reads them.
+    """
+    body = json.dumps(value, separators=(",", ":")).encode()
     return b'%s%s%08x"}\n' % (body[:-1], _CHECKSUM, zlib.crc32(body))
 
 

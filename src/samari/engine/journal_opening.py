@@ -40,9 +40,9 @@ def fingerprint(array: Any) -> str | None:
 def image_json(planes: ImagePlanes, name: str | None) -> dict[str, Any]:
     """Return what tells an image from others, without reading one that is not in memory."""
     return {
-        "name": name,
+        "name": None if name is None else str(name),
         "axes": planes.axes,
-        "rgb": planes.rgb,
+        "rgb": bool(planes.rgb),
         "shape": list(map(int, planes.image.shape)),
         "dtype": str(planes.image.dtype),
         "fingerprint": fingerprint(planes.image),
@@ -63,13 +63,13 @@ def opening_of(
         "version": VERSION,
         "time": now(),
         "image": image_json(planes, session.name),
-        "channel": planes.channel,
+        "channel": None if planes.channel is None else int(planes.channel),
         "contrast_limits": None if limits is None else [float(limit) for limit in limits],
         "scale": _listed(session.scale),
         "units": _listed(session.units),
         "translate": _listed(session.translate),
         "model": model,
-        "overwrite": overwrite,
+        "overwrite": bool(overwrite),
     }
     dtype = np.dtype(labels.dtype)
     began: dict[str, Any] = {"dtype": str(dtype), "from": "background"}
