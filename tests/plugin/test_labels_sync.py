@@ -43,6 +43,64 @@ def test_a_brush_stroke_is_a_step_of_the_one_history(annotated: Annotated, noise
     np.testing.assert_array_equal(c.labels_layer.data, painted)
 
 
+def test_more_strokes_than_napari_remembers_can_be_taken_back(
+    annotated: Annotated, noise: Noise
+) -> None:
+    c = annotated(noise(20, 20))
+    layer = c.labels_layer
+    layer.brush_size = 1
+    for k in range(105):
+        layer.paint((k // 20, k % 20), 1 + k % 3)
+    painted = c.session.labels.copy()
+    assert np.count_nonzero(painted) == 105
+    for left in range(104, -1, -1):
+        assert c.session.undo()
+        assert np.count_nonzero(layer.data) == left
+    assert not c.session.undo()
+    assert not list(c.session.store.census)
+    while c.session.redo():
+        pass
+    np.testing.assert_array_equal(layer.data, painted)
+
+
+def test_undo_of_a_stroke_leaves_alone_what_changed_since(
+    annotated: Annotated, noise: Noise
+) -> None:
+    c = annotated(noise(20, 20))
+    layer = c.labels_layer
+    layer.brush_size = 3
+    layer.paint((5, 5), 2)
+    corner = (slice(5, 6), slice(5, 6))
+    c.session.store.write(corner, np.ones((1, 1), bool), 9, keep=())  # not a step of the history
+    c.undo()
+    assert np.argwhere(layer.data).tolist() == [[5, 5]]
+    c.redo()
+    assert layer.data[5, 5] == 9
+    around = np.count_nonzero(layer.data == 2)
+    assert around > 1
+    census = c.session.store.census
+    assert (census.pixels(2), census.pixels(9)) == (around, 1)
+
+
+def test_a_stroke_that_only_napari_understands_is_taken_back_by_napari(
+    annotated: Annotated, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = annotated(noise(20, 20))
+    layer = c.labels_layer
+    layer.brush_size = 1
+    layer.paint((1, 1), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("samari.plugin.labels_sync.read_stroke", lambda edits, data: None)
+        layer.paint((2, 2), 2)
+    layer.paint((3, 3), 3)
+    for left in ([0, 1, 2], [0, 1], [0]):
+        c.undo()
+        assert np.unique(layer.data).tolist() == left
+    for back in ([0, 1], [0, 1, 2], [0, 1, 2, 3]):
+        c.redo()
+        assert np.unique(layer.data).tolist() == back
+
+
 def test_labels_outgrow_their_dtype_and_the_layer_follows(
     annotated: Annotated, noise: Noise
 ) -> None:

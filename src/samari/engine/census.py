@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import find_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -170,34 +171,46 @@ def _union(a: Box, b: Box) -> Box:
     )
 
 
-def counted(edit: Opaque, census: Census) -> Opaque:
-    """Return somebody else's edit, already done, so that the census follows its undo and redo."""
-    before = None if edit.change is None else edit.change[1]
-    if edit.change is None or before is None:
+def counted(edit: Opaque, census: Census, read: Callable[[Box], NDArray[Any]]) -> Opaque:
+    """Return somebody else's edit, already done, so that the census follows its undo and redo.
 
-        def forward() -> None:
+    Parameters
+    ----------
+    edit : Opaque
+    census : Census
+    read : callable
+        Returns a copy of the present labels in a box.
+    """
+    known = edit.change
+    if known is None or known[1] is None:
+        census.forget()
+
+        def follow(move: Callable[[], object]) -> None:
+            move()
             census.forget()
 
-        backward, labels = forward, None
+        labels = None
     else:
-        box, _, after = edit.change
+        box, before, after = known
+        _moved(census, before, after, box)
+
+        def follow(move: Callable[[], object]) -> None:
+            # What it does now may be less than it did: others may have changed its pixels since.
+            present = read(box)
+            move()
+            _moved(census, present, read(box), box)
+
         changed = before != after
-        old, new, count = before[changed], after[changed], int(changed.sum())
-        labels = frozenset(np.unique(np.concatenate([old, new])).tolist()) - {0}
+        labels = frozenset(np.unique([before[changed], after[changed]]).tolist()) - {0}
 
-        def forward() -> None:
-            census.moved(old, new, count, box)
+    return replace(
+        edit,
+        take_back=partial(follow, edit.take_back),
+        do_again=partial(follow, edit.do_again),
+        labels=labels,
+    )
 
-        def backward() -> None:
-            census.moved(new, old, count, box)
 
-    def undo() -> None:
-        edit.take_back()
-        backward()
-
-    def redo() -> None:
-        edit.do_again()
-        forward()
-
-    forward()
-    return replace(edit, take_back=undo, do_again=redo, labels=labels)
+def _moved(census: Census, former: NDArray[Any], present: NDArray[Any], box: Box) -> None:
+    changed = former != present
+    census.moved(former[changed], present[changed], int(changed.sum()), box)

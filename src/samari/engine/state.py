@@ -64,7 +64,7 @@ class SessionState:
 
         No object accepted later gets the id that was painted.
         """
-        edit = counted(edit, self.store.census)
+        edit = counted(edit, self.store.census, self.store.read)
         before = self.store.highest
         if edit.change is not None and edit.change[1] is not None:
             painted = int(edit.change[2].max(initial=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from samari.plugin.layers import make_labels
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from samari.engine.events import SessionEvent
     from samari.engine.session import Session
     from samari.plugin.source import ImageSource
+    from samari.plugin.strokes import Stroke
 
 
 class LabelsSync:
@@ -75,25 +77,30 @@ class LabelsSync:
         elif event.kind == "history" and self._stale:
             self._show_all()
 
-    def undo_stroke(self) -> None:
-        """Take back the newest brush stroke; called by the Session's history."""
-        self._travel(self.layer.undo)
-
-    def redo_stroke(self) -> None:
-        """Do the brush stroke again that was taken back last."""
-        self._travel(self.layer.redo)
-
     def close(self) -> None:
         """Let the layer go; it stays in the viewer."""
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.data.disconnect(self._on_data)
 
-    def _travel(self, move: Any) -> None:
+    def _travel(self, move: Callable[[], object]) -> None:
+        """Let napari take back or do again a stroke that only napari understands."""
         self._travelling = True
         try:
             move()
         finally:
             self._travelling = False
+
+    def _write(self, stroke: Stroke, *, forward: bool) -> None:
+        stroke.write(self._session.labels, forward=forward)
+
+    def _forget_in_napari(self, edits: Any) -> None:
+        """Drop a stroke from napari's own history, which forgets all but the newest hundred.
+
+        So the newest stroke there is always the newest one that only napari can take back.
+        """
+        held = getattr(self.layer, "_undo_history", None)
+        if held and held[-1] is edits:
+            held.pop()
 
     def _on_paint(self, event: Any) -> None:
         """Make a stroke of napari's brush, bucket or polygon a step of the one history."""
@@ -101,13 +108,19 @@ class LabelsSync:
             return
         stroke = read_stroke(event.value, self.layer.data)
         if stroke is None:
-            label = int(self.layer.selected_label)
-            self._session.record_edit(self.undo_stroke, self.redo_stroke, label=label)
+            self._session.record_edit(
+                partial(self._travel, self.layer.undo),
+                partial(self._travel, self.layer.redo),
+                label=int(self.layer.selected_label),
+            )
             return
+        self._forget_in_napari(event.value)
         stroke = stroke.without_axis(self._source.channel_axis)
-        change = stroke.box, stroke.before, stroke.after
         self._session.record_edit(
-            self.undo_stroke, self.redo_stroke, slices=stroke.box, change=change
+            partial(self._write, stroke, forward=False),
+            partial(self._write, stroke, forward=True),
+            slices=stroke.box,
+            change=(stroke.box, stroke.before, stroke.after),
         )
 
     def _on_data(self, event: Any = None) -> None:

@@ -36,6 +36,22 @@ class Stroke:
         box = tuple(extent for i, extent in enumerate(self.box) if i != axis)
         return Stroke(box, self.before.squeeze(axis), self.after.squeeze(axis))
 
+    def write(self, array: Any, *, forward: bool) -> None:
+        """Do the stroke again, or take it back; pixels that changed since are left alone.
+
+        Parameters
+        ----------
+        array : array of int
+            What was painted on.
+        forward : bool
+            Whether to do it again.
+        """
+        old, new = (self.before, self.after) if forward else (self.after, self.before)
+        block = np.array(array[self.box])
+        moved = (old != new) & (block == old)
+        block[moved] = new[moved]
+        array[self.box] = block
+
 
 def read_stroke(edits: Any, data: Any) -> Stroke | None:
     """Return what the edits of a `paint` event did; None if they are of a kind that is not known.
