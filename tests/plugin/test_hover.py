@@ -130,6 +130,24 @@ def test_over_an_accepted_object_the_object_is_highlighted(
     assert not c.preview.data.any()
 
 
+def test_the_highlight_of_an_object_in_3d_comes_back_on_another_slice(
+    ready: Any, noise: Any, qtbot: Any
+) -> None:
+    viewer, hand, c = ready(noise(3, 100, 120))
+    viewer.dims.set_point(0, 0)
+    assert c.wait(10)
+    c.session.brush(np.ones((3, 20, 20), bool), 3, (0, 30, 50))
+    for plane in (0, 1, 0):
+        viewer.dims.set_point(0, plane)
+        assert c.hovered == 0
+        assert not c.preview.data.any()
+        qtbot.wait(30)
+        move(hand, (plane, 40, 60))
+        see(qtbot, c, OBJECT_EDGE, OBJECT_FILL)
+        assert c.hovered == 3
+        assert bounds(c, OBJECT_EDGE, OBJECT_FILL)[0][0] == plane
+
+
 def test_dragging_shows_nothing(ready: Any, noise: Any, qtbot: Any) -> None:
     _viewer, hand, c = ready(noise(100, 120))
     c.points.mode = "pan_zoom"

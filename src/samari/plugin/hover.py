@@ -210,8 +210,8 @@ class Hover:
 
     def _on_image(self, event: Any = None) -> None:
         """Believe no earlier answer: another slice is shown, or the data have changed."""
-        self._asking = None
         self._inference.ahead.forget()
+        self.clear()
 
     def _on_session(self, event: SessionEvent) -> None:
         """Believe the next move only: what is under the cursor may have changed."""
