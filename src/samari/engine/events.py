@@ -73,7 +73,7 @@ def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
     Parameters
     ----------
     action : Action
-        A `Change`, a `Group` of actions, or anybody's.
+        A `Change`, a `Growing` step, or anybody's.
     replaced : bool
         Whether the label array became another one.
     """

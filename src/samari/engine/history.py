@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,13 +105,9 @@ class History:
         self._changed = changed
         self._done: list[Action] = []
         self._undone: list[Action] = []
-        self._groups: list[list[Action]] = []
 
     def push(self, action: Action) -> None:
         """Add an action that was just done."""
-        if self._groups:
-            self._groups[-1].append(action)
-            return
         self._done.append(action)
         self._undone.clear()
         self._changed()
@@ -129,24 +124,6 @@ class History:
         """Whether a step can be given another part: it is new, or was not undone since."""
         return not step.actions or any(done is step for done in self._done)
 
-    @contextmanager
-    def group(self) -> Iterator[None]:
-        """Make everything that is pushed inside the `with` block one action.
-
-        If the block raises, what it had done is undone.
-        """
-        members: list[Action] = []
-        self._groups.append(members)
-        try:
-            yield
-        except BaseException:
-            self._groups.pop()
-            Group(tuple(members)).undo()
-            raise
-        self._groups.pop()
-        if members:
-            self.push(members[0] if len(members) == 1 else Group(tuple(members)))
-
     def changes(self) -> Iterator[Action]:
         """Go through all that was done and not undone, the first one first."""
         for action in self._done:
@@ -160,12 +137,12 @@ class History:
     @property
     def can_undo(self) -> bool:
         """Whether there is something to take back."""
-        return bool(self._done) and not self._groups
+        return bool(self._done)
 
     @property
     def can_redo(self) -> bool:
         """Whether there is something to do again."""
-        return bool(self._undone) and not self._groups
+        return bool(self._undone)
 
     def undo(self) -> Action | None:
         """Take back the newest action and return it; None if there is none."""
