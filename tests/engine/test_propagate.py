@@ -219,6 +219,19 @@ def test_painted_planes_are_anchors_and_stay_as_they_are(model: Model) -> None:
     assert planes_of(session, 1) == list(range(2, 10))
 
 
+def test_an_object_without_its_anchor_is_to_be_prompted_or_painted_first(model: Model) -> None:
+    session = opened(stack(), model, (1, 5, ROWS, LEFT))
+    session.propagate(1)
+    whole = np.ones((1, 24, 32), bool)
+    session.brush(whole, 0, (5, 0, 0))
+    with pytest.raises(InputError, match=r"object 1 has no plane to start from.*prompt or paint"):
+        session.propagate(1)
+    session.brush(session.labels[6:7] == 1, 0, (6, 0, 0))
+    session.brush(np.ones((1, 12, 8), bool), 1, (6, 6, 4))
+    session.propagate(1)
+    assert 6 in planes_of(session, 1)
+
+
 def test_planes_that_are_not_reached_any_more_are_given_back(model: Model) -> None:
     session = opened(stack(), model, (1, 5, ROWS, LEFT))
     session.propagate(1)

@@ -163,7 +163,6 @@ class Propagation:
         self.axis, self.targets, self.step = axis, tuple(targets), step
         self.arrived: deque[PlaneMask] = deque()
         self.report = PropagationReport()
-        self.finished = False
         #: What a journal needs to do it again.
         self.details = {
             "labels": list(dict.fromkeys(target.label for target in targets)),
@@ -225,7 +224,6 @@ class Propagation:
             if way < 0:
                 self._give_what_only_came_up()
         self._held.clear()
-        self.finished = True
         return self.report
 
     def _encoded(

@@ -108,7 +108,7 @@ class Propagating(Automatic):
         for label in dict.fromkeys(int(one) for one in wanted):
             found = self._targets(label, letter, view, first, last)
             if not found:
-                raise InputError(f"there is no object {label} in the labels to propagate")
+                raise InputError(self._why_not(label))
             targets += found
         return Propagation(self.planes, letter, targets, first, last, Growing(), limits or Limits())
 
@@ -247,6 +247,15 @@ class Propagating(Automatic):
                     )
                 )
         return targets
+
+    def _why_not(self, label: int) -> str:
+        """Return why an object cannot be propagated that has no target."""
+        if label < 1 or self._state.store.extent(label) is None:
+            return f"there is no object {label} in the labels to propagate"
+        return (
+            f"object {label} has no plane to start from: none of those it lies on was prompted or "
+            f"painted; prompt or paint it on one of them first"
+        )
 
     def _region(self, label: int, plane: PlaneIndex, box: tuple[slice, ...]) -> Region | None:
         """Return an object's pixels on a plane; all of them lie in a box of the labels."""
