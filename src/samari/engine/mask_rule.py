@@ -37,8 +37,8 @@ class MaskRule:
         How far it may reach beyond its box: share of the box's height above and below, of its width
         left and right; None: any distance.
     connected : bool
-        Whether it consists of the parts with a positive point only; of a box without points, of the
-        largest part.
+        Whether it consists of the parts with a positive point and, if there is a box, the largest
+        part in the box, with points or without.
     """
 
     margin: float | None = None
