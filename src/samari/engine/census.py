@@ -181,8 +181,8 @@ def counted(edit: Opaque, census: Census, read: Callable[[Box], NDArray[Any]]) -
     read : callable
         Returns a copy of the present labels in a box.
     """
-    known = edit.change
-    if known is None or known[1] is None:
+    box, before, after = edit.change or ((), None, None)
+    if before is None or after is None:
         census.forget()
 
         def follow(move: Callable[[], object]) -> None:
@@ -191,7 +191,6 @@ def counted(edit: Opaque, census: Census, read: Callable[[Box], NDArray[Any]]) -
 
         labels = None
     else:
-        box, before, after = known
         _moved(census, before, after, box)
 
         def follow(move: Callable[[], object]) -> None:
