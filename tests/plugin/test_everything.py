@@ -241,6 +241,7 @@ def test_the_dock_finds_filters_and_adds(
     assert not panel.all_planes.isVisibleTo(dock)
     panel.find.click()
     assert panel.cancel.isVisibleTo(dock)
+    assert "undo" in panel.cancel.toolTip(), "what another step lies above is not taken back"
     qtbot.waitUntil(lambda: panel.count.text() == "3 objects on this plane", timeout=20_000)
     assert panel.layer.name not in [
         dock.ui.labels.itemText(i) for i in range(dock.ui.labels.count())

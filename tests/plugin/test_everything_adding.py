@@ -92,6 +92,22 @@ def test_cancelling_takes_back_what_was_added(adding: Any, workshop: Any, noise:
     assert not controller.session.labels.any()
 
 
+def test_cancelling_after_another_step_leaves_what_was_added_to_undo(
+    adding: Any, workshop: Any, noise: Any
+) -> None:
+    """What the tooltip of Cancel says."""
+    controller, part, _ = adding(noise(64, 64), squares(64, 8))
+    begun(controller, workshop)
+    controller.session.brush(np.ones((1, 1), bool), 99, (63, 63))
+    part.cancel()
+    so_far = set(np.unique(controller.session.labels)) - {0, 99}
+    assert so_far
+    controller.undo()
+    assert set(np.unique(controller.session.labels)) - {0} == so_far
+    controller.undo()
+    assert not controller.session.labels.any()
+
+
 def test_undo_ends_it(adding: Any, workshop: Any, noise: Any) -> None:
     controller, _, ended = adding(noise(64, 64), squares(64, 8))
     begun(controller, workshop)

@@ -58,7 +58,10 @@ class EverythingPanel(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(16)
         self.cancel = button("Cancel")
-        self.cancel.setToolTip("Stop; the labels are as they were before")
+        self.cancel.setToolTip(
+            "Stop. Objects that were being added are taken back; if you did something else since, "
+            "they stay, and undo reaches them after that"
+        )
         self.score = _share(default.min_score, "The model's own estimate of a mask's quality")
         self.stability = _share(default.min_stability, "How sharply a mask is defined")
         self.overlap = _share(default.overlap, "Share of a mask that may lie on better ones")

@@ -152,7 +152,10 @@ class EverythingRun(QObject):
         self.changed.emit()
 
     def drop(self) -> None:
-        """Stop, and forget what was found; labels are as they were before."""
+        """Stop, and forget what was found.
+
+        Objects that were being added are taken back, unless something else was done since.
+        """
         adding, self._adding = self._adding, None
         if adding is not None:
             adding.cancel()
