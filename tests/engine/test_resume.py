@@ -44,7 +44,8 @@ def test_the_objects_of_a_saved_file_come_back_with_prompts_and_history(saved, d
     log = read_journal(beside(path))
     assert log.is_saved
     session = begin(discs)
-    assert not resume(session, log, read_labels(path).labels, from_file=True)
+    resume(session, log, read_labels(path).labels, from_file=True)
+    assert len(session.history) == 2, "nothing was changed"
     np.testing.assert_array_equal(session.labels, before.labels)
     assert dict(session.objects) == dict(before.objects)
     session.reopen(2)
@@ -63,7 +64,7 @@ def test_what_was_done_after_the_save_comes_back_too(saved, discs):
     log = read_journal(beside(path))
     assert not log.is_saved
     session = begin(discs)
-    assert resume(session, log, read_labels(path).labels, from_file=True)
+    resume(session, log, read_labels(path).labels, from_file=True)
     np.testing.assert_array_equal(session.labels, go_on.labels)
 
 
@@ -178,3 +179,87 @@ def test_a_journal_without_its_first_labels_cannot_be_taken_up(tmp_path, discs, 
     before.delete(1)
     with pytest.raises(JournalError, match="too large to be in it"):
         begin(discs).take_up(read_journal(tmp_path / "a.jsonl"))
+
+
+def test_saving_under_another_name_says_nothing_of_the_first_file(saved, tmp_path, discs):
+    path, _ = saved
+    before = beside(path).read_bytes()
+    again = Session.restore(beside(path), IMAGE, segmenter=discs)
+    click(again, 2, 12, 12)
+    again.save(tmp_path / "b.ome.tif")
+    assert b"b.ome.tif" not in beside(path).read_bytes()[len(before) :]
+    again.journal.file.move(beside(tmp_path / "b.ome.tif"), keep=True)
+    for name, saved_lines in (("a.ome.tif", 3), ("b.ome.tif", 5)):
+        line = again.journal.saved_line(name, saved_lines)
+        beside(path).write_bytes(beside(path).read_bytes() + line)
+    assert read_journal(beside(path)).until_saved().labels() == {1, 2}
+    session = begin(discs)
+    resume(session, read_journal(beside(path)), read_labels(path).labels, from_file=True)
+    assert set(np.unique(session.labels)) == {0, *session.objects} == {0, 1, 2, 3}
+    renamed = tmp_path / "renamed.tif"
+    beside(path).rename(beside(renamed))
+    assert read_journal(beside(renamed)).is_saved, "all lines are of other names"
+
+
+def test_an_object_that_another_program_removed_goes_with_its_prompts(saved, discs):
+    path, before = saved
+    found = read_labels(path).labels
+    found[found == 2] = 0
+    session = begin(discs)
+    resume(session, read_journal(beside(path)), found, from_file=True)
+    assert session.objects.keys() == {1}
+    session.undo()
+    assert session.objects == before.objects
+
+
+def test_a_file_with_many_changed_labels_is_gone_through_once(discs, monkeypatch):
+    session = begin(discs, journal=None)
+    click(session, 0, 8, 8)
+    labels = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE) // 8
+    sizes = []
+    write = type(session.store).write
+
+    def counted(store, where, mask, *rest, **options):
+        sizes.append(mask.size)
+        return write(store, where, mask, *rest, **options)
+
+    monkeypatch.setattr(type(session.store), "write", counted)
+    again = begin(discs)
+    path = journals_dir() / "a.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    session.journal.write_to(path)
+    resume(again, read_journal(path), labels, from_file=False)
+    np.testing.assert_array_equal(again.labels, labels)
+    assert sum(sizes) < 8 * labels.size
+
+
+def test_a_journal_is_read_when_nobody_else_can_write_into_it(tmp_path, discs, monkeypatch):
+    from samari.engine import recorded
+    from samari.engine.journal_file import is_held
+
+    path = tmp_path / "a.jsonl"
+    session = begin(discs, journal=path)
+    click(session, 0, 8, 8)
+    session.journal.file.close()
+    held = []
+    monkeypatch.setattr(
+        recorded, "read_journal", lambda name: held.append(is_held(name)) or read_journal(name)
+    )
+    again = Session.restore(path, IMAGE, segmenter=discs)
+    assert held == [True]
+    again.journal.file.close()
+    with pytest.raises(JournalError, match="belongs to"):
+        Session.restore(path, IMAGE[:, :-1], segmenter=discs)
+    assert not is_held(path), "it was let go"
+    with pytest.raises(JournalError, match="cannot be read: No such file"):
+        Session.restore(tmp_path / "nowhere.jsonl", IMAGE, segmenter=discs)
+
+
+def test_the_journal_of_a_layer_on_screen_is_not_lost(tmp_path, discs, monkeypatch):
+    monkeypatch.setenv("SAMARI_JOURNALS", str(tmp_path))
+    session = begin(discs)
+    path = new_journal(session.planes, None)
+    click(session, 0, 8, 8)
+    session.journal.write_to(path)
+    assert find_lost(session.planes, None)[0] == path
+    assert find_lost(session.planes, None, [str(path)]) is None

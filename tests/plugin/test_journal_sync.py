@@ -280,7 +280,7 @@ def test_without_autosave_nothing_is_written_before_the_save(
     c.save_in_background(tmp_path / "a.ome.tif")
     assert workshop.files.wait(10)
     assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1}
-    assert c.saved
+    assert read_journal(beside(tmp_path / "a.ome.tif")).is_saved
 
 
 def test_copied_as_python_it_does_the_same_without_a_window(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from samari.engine.journal import beside, read_journal
 from samari.plugin import saving
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test_large_labels_are_copied_by_the_thread_for_files(
     c.save_in_background(tmp_path / "a.ome.tif")
     np.testing.assert_array_equal(saved(c, tmp_path / "a.ome.tif", workshop), c.session.labels)
     assert copies == ["samari-files"]
-    assert c.saved
+    assert read_journal(beside(tmp_path / "a.ome.tif")).is_saved
 
 
 def test_labels_that_changed_while_they_were_copied_are_copied_again(
@@ -69,7 +70,7 @@ def test_labels_that_changed_while_they_were_copied_are_copied_again(
     c.undo()  # before the copy is looked at
     np.testing.assert_array_equal(saved(c, tmp_path / "a.ome.tif", workshop), c.session.labels)
     assert len(copies) == 2
-    assert c.saved
+    assert read_journal(beside(tmp_path / "a.ome.tif")).is_saved
 
 
 def test_who_never_stops_working_gets_a_file_as_well(

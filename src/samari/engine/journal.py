@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from samari.engine.atomic import replacing
 from samari.engine.checks import file_name
 from samari.engine.history import Group, Growing
-from samari.engine.journal_file import ENDING
+from samari.engine.journal_file import ENDING, is_held
 from samari.engine.journal_lines import Step, encode, lines_of, now, read_step, step_json
 from samari.engine.journal_opening import check_opening
 from samari.engine.state import Change
-from samari.errors import JournalError
+from samari.errors import ExportError, JournalError
 
 if TYPE_CHECKING:
     import os
@@ -136,23 +136,35 @@ class Journal:
                 grows = first if first < self.count else None
                 self._append(_Done(self.count, change, now(), grows))
 
-    def saved(self, path: str | os.PathLike[str], length: int | None = None) -> None:
-        """Note that a label file has what the first `length` lines tell; by default all so far."""
-        lines = self._length if length is None else length
-        name = Path(path).name
-        self._append(_Said({"line": "saved", "file": name, "lines": lines, "time": now()}))
+    def saved_line(self, path: str | os.PathLike[str], length: int | None = None) -> bytes:
+        """Return the line that a label file has what the first `length` tell; by default all.
 
-    def write_to(self, path: str | os.PathLike[str]) -> None:
-        """Write all lines into another file, which is replaced if it is there.
+        It belongs into the journal beside that file, and into no other one.
+        """
+        return _saved_line(path, self._length if length is None else length)
+
+    def note(self, line: bytes, *, written: bool) -> None:
+        """Append a line that was made already; `written` says that the file has it."""
+        if written:
+            self._lines.append(lambda: line)
+            self._length += 1
+        else:
+            self._append(lambda: line)
+
+    def write_to(self, path: str | os.PathLike[str], last: bytes = b"") -> None:
+        """Write all lines, and a last one, into another file, which is replaced if it is there.
 
         Raises
         ------
         ExportError
-            If it cannot be written.
+            If it cannot be written, or a session holds the one that is there.
         """
+        if is_held(path):
+            raise ExportError(f"{path} is in use by another session")
         with replacing(path) as file:
             for line in tuple(self._lines):
                 file.write(line())
+            file.write(last)
 
     def _append(self, line: Callable[[], bytes]) -> None:
         self.begin()
@@ -162,20 +174,36 @@ class Journal:
             self.file.push(line)
 
 
-def copy_journal(source: str | os.PathLike[str], labels: str | os.PathLike[str]) -> None:
+def copy_journal(
+    source: str | os.PathLike[str], labels: str | os.PathLike[str], length: int | None = None
+) -> None:
     """Put a copy of a journal beside a label file that was just saved with what it tells.
+
+    Parameters
+    ----------
+    source : path-like
+    labels : path-like
+    length : int, optional
+        How many lines tell what the label file has; by default all.
 
     Raises
     ------
     JournalError
         If there is nothing in it.
     ExportError
-        If the copy cannot be written.
+        If the copy cannot be written, or a session holds the one that is there.
     """
+    if is_held(beside(labels)):
+        raise ExportError(f"{beside(labels)} is in use by another session")
     log = read_journal(source)
-    told = {"file": Path(labels).name, "lines": len(log.entries) + 1, "time": now()}
+    lines = len(log.entries) + 1 if length is None else length
     with replacing(beside(labels)) as file:
-        file.write(log.content + encode({"line": "saved", **told}))
+        file.write(log.content + _saved_line(labels, lines))
+
+
+def _saved_line(labels: str | os.PathLike[str], lines: int) -> bytes:
+    said = {"line": "saved", "file": Path(labels).name, "lines": lines, "time": now()}
+    return encode(said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +247,13 @@ def beside(path: str | os.PathLike[str]) -> Path:
     return file.with_name(file.name + ENDING)
 
 
+class SavedLines(NamedTuple):
+    """Which label file was saved, and how many lines tell what it has."""
+
+    file: str
+    lines: int
+
+
 @dataclass(frozen=True, eq=False)
 class JournalLog:
     """A journal as it was read.
@@ -231,7 +266,7 @@ class JournalLog:
         The first line.
     entries : tuple
         Of every further line what it is ("do", "undo", "redo", "saved") and its `Step`, the number
-        of a step, or the number of lines that the file has.
+        of a step, or what was `SavedLines`.
     content : bytes
         Of the file, without a last line that is not complete.
     """
@@ -258,7 +293,10 @@ class JournalLog:
 
     @property
     def _saved_lines(self) -> int:
-        return max((entry for kind, entry in self.entries if kind == "saved"), default=0)
+        saved = [entry for kind, entry in self.entries if kind == "saved"]
+        # Lines of other label files say nothing of this one, unless all are: it was renamed then.
+        own = [entry for entry in saved if beside(entry.file).name == Path(self.name).name]
+        return max((entry.lines for entry in own or saved), default=0)
 
     @property
     def last(self) -> str:
@@ -308,7 +346,7 @@ def _entries(values: list[dict[str, Any]], name: str) -> Iterator[tuple[str, Any
             if kind in ("undo", "redo"):
                 yield kind, int(value["step"])
             elif kind == "saved":
-                yield kind, int(value["lines"])
+                yield kind, SavedLines(str(value.get("file", "")), int(value["lines"]))
             else:
                 step: Step = read_step(value)
                 count += 1

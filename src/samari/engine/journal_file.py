@@ -21,7 +21,7 @@ else:
     import fcntl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Lies beside `NAME.ome.tif` as `NAME.ome.tif.samari.jsonl`.
 ENDING = ".samari.jsonl"
@@ -99,8 +99,11 @@ class JournalFile:
             self._use(file, 0)
             flush_folder(self.path.parent)
 
-    def resume(self, length: int) -> None:
-        """Go on after the first `length` bytes of a journal; what is behind them is cut off.
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Hold a journal that is there while it is read, to `resume` in it.
+
+        Nobody adds to it, or removes it, in between. If the `with` block raises, it is let go.
 
         Raises
         ------
@@ -108,7 +111,18 @@ class JournalFile:
             If another session holds it, or it cannot be written.
         """
         with self._lock:
-            self._use(self._taken(self.path), length)
+            file = self._taken(self.path)
+            self._use(file, file.seek(0, os.SEEK_END))
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def resume(self, length: int) -> None:
+        """Go on after the first `length` bytes of what is held; what is behind them is cut off."""
+        with self._lock:
+            self._length = length
 
     @property
     def is_behind(self) -> bool:
@@ -137,7 +151,7 @@ class JournalFile:
                 if self._unwritten:
                     self._try_to_write()
 
-    def move(self, path: str | os.PathLike[str], *, keep: bool = False) -> None:
+    def move(self, path: str | os.PathLike[str], *, keep: bool = False, last: bytes = b"") -> None:
         """Go on in another file, which replaces what is there.
 
         Parameters
@@ -145,6 +159,8 @@ class JournalFile:
         path : path-like
         keep : bool
             Whether the file before stays as it is; else it is removed.
+        last : bytes
+            A line to write at the end of the other file, and not into the one before.
 
         Raises
         ------
@@ -157,10 +173,13 @@ class JournalFile:
                 raise JournalError(f"the journal {self.path} was closed; it cannot be moved")
             self.flush()
             if os.path.realpath(path) == os.path.realpath(self.path):
+                if last:
+                    self._waiting.append(lambda: last)
+                    self.flush()
                 return
             if is_held(path):
                 raise self._in_use(Path(path))
-            content = self._content() + self._unwritten
+            content = self._content() + self._unwritten + last
             with replacing(path) as target:
                 target.write(content)
             existed, former = self._file is not None, self.path
@@ -233,6 +252,8 @@ class JournalFile:
         """Open a journal that is there, and hold it."""
         try:
             file = path.open("r+b")
+        except FileNotFoundError as error:
+            raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
         except OSError as error:
             raise self._error(error) from error
         if not _hold(file):

@@ -17,6 +17,8 @@ from samari.errors import SamariError
 from samari.zoo.paths import data_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from samari.engine.planes import ImagePlanes
 
 
@@ -50,15 +52,18 @@ def new_journal(planes: ImagePlanes, name: str | None) -> Path:
     return journals_dir() / f"{readable}-{identity(planes, name)}-{unique}{ENDING}"
 
 
-def find_lost(planes: ImagePlanes, name: str | None) -> tuple[Path, JournalLog] | None:
+def find_lost(
+    planes: ImagePlanes, name: str | None, known: Iterable[str] = ()
+) -> tuple[Path, JournalLog] | None:
     """Return the newest journal of an image that nobody holds and that leads to an object.
 
-    Journals that cannot be read are left alone.
+    Journals that cannot be read are left alone, and so are the `known` ones.
     """
+    left_out = {os.path.realpath(path) for path in known}
     own = journals_dir().glob(f"*-{identity(planes, name)}-*{ENDING}")
     for file in sorted(own, key=_changed, reverse=True):
         try:
-            if is_held(file):
+            if os.path.realpath(file) in left_out or is_held(file):
                 continue
             log = read_journal(file)
             if labels_of(log, planes).any():

@@ -10,7 +10,7 @@ import numpy as np
 from samari.engine.checks import file_name
 from samari.engine.events import SessionEvent
 from samari.engine.journal import Journal, JournalLog, beside, read_journal
-from samari.engine.journal_file import JournalFile, is_held
+from samari.engine.journal_file import JournalFile
 from samari.engine.journal_opening import check_image, initial_labels, opening_of
 from samari.engine.propagating import Propagating
 from samari.engine.restore import apply_log, planes_of, session_options
@@ -63,14 +63,13 @@ class Recorded(Propagating):
             If one of them cannot be written; the message says which.
         """
         super().save(path)
-        self.journal.saved(path)
+        line = self.journal.saved_line(path)
         target, own = beside(path), self.journal.file
         if own is not None and os.path.realpath(own.path) == os.path.realpath(target):
+            self.journal.note(line, written=False)
             return
         try:
-            if is_held(target):
-                raise ExportError(f"{target} is in use by another session")
-            self.journal.write_to(target)
+            self.journal.write_to(target, line)
         except ExportError as error:
             raise ExportError(f"{path} was saved, but not its journal: {error}") from error
 
@@ -117,12 +116,15 @@ class Recorded(Propagating):
         --------
         >>> session = samari.Session.restore("cells.jsonl", image)  # doctest: +SKIP
         """
-        log = read_journal(journal)
-        session = cls.of_log(log, image, labels, model=model, segmenter=segmenter)
-        if resume:
-            file = JournalFile(journal)
+        options: dict[str, Any] = {"labels": labels, "model": model, "segmenter": segmenter}
+        if not resume:
+            return cls.of_log(read_journal(journal), image, **options)
+        file = JournalFile(file_name(journal, "a journal"))
+        with file.going_on():
+            log = read_journal(journal)
+            session = cls.of_log(log, image, **options)
             file.resume(len(log.content))
-            session.journal.attach(file)
+        session.journal.attach(file)
         return session
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from samari.engine.history import History
 from samari.engine.journal_opening import initial_labels
@@ -13,7 +14,12 @@ from samari.engine.restore import apply_log
 from samari.engine.state import SessionState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
     from samari.engine.journal import JournalLog
+    from samari.engine.label_arrays import Box
     from samari.engine.planes import ImagePlanes
     from samari.engine.recorded import Recorded
 
@@ -31,11 +37,12 @@ def labels_of(log: JournalLog, planes: ImagePlanes) -> Any:
     return state.store.array
 
 
-def resume(session: Recorded, log: JournalLog, labels: Any, *, from_file: bool) -> bool:
+def resume(session: Recorded, log: JournalLog, labels: Any, *, from_file: bool) -> None:
     """Take up the journal of labels that are there, in a session in which nothing was done yet.
 
     Pixels that are other than the journal says, because somebody else changed them, stay as they
-    are: a hand edit. What was done after a file was saved is done as well.
+    are: a hand edit, with which an object that loses its last pixel goes. What was done after a
+    file was saved is done as well.
 
     Parameters
     ----------
@@ -46,11 +53,6 @@ def resume(session: Recorded, log: JournalLog, labels: Any, *, from_file: bool) 
     from_file : bool
         Whether they were read from the file that was saved last, and may lack what was done since.
 
-    Returns
-    -------
-    bool
-        Whether the labels are now others than those that were there.
-
     Raises
     ------
     JournalError
@@ -60,8 +62,25 @@ def resume(session: Recorded, log: JournalLog, labels: Any, *, from_file: bool) 
     expected = labels_of(log.until_saved(), session.planes) if from_file else None
     session.take_up(log)
     changed = (np.asarray(session.labels) if expected is None else expected) != found
-    if changed.any():
-        with session._change("edit") as change:
-            for label in np.unique(found[changed]).tolist():
-                change.write((), changed & (found == label), label, keep=())
-    return bool((np.asarray(session.labels) != found).any())
+    if not changed.any():
+        return
+    before = np.unique(np.asarray(session.labels))
+    with session._change("edit") as change:
+        for label, box, mask in _parts(found, changed):
+            change.write(box, mask, label, keep=())
+        gone = np.setdiff1d(before, np.asarray(session.labels)).tolist()
+        change.records.update((label, None) for label in gone if label in session.objects)
+
+
+def _parts(
+    labels: NDArray[Any], changed: NDArray[np.bool_]
+) -> Iterator[tuple[int, Box, NDArray[np.bool_]]]:
+    """Give every label that changed pixels have, the box of these pixels and which of it they are.
+
+    One pass over the labels, however many there are.
+    """
+    present, inverse = np.unique(labels[changed], return_inverse=True)
+    numbers = np.zeros(labels.shape, np.int32)
+    numbers[changed] = inverse + 1
+    for number, box in enumerate(find_objects(numbers), 1):
+        yield int(present[number - 1]), box, numbers[box] == number

@@ -259,6 +259,8 @@ class SamariDock(DockActions):
             old.changed.disconnect(self._refresh)
             old.closed.disconnect(self._on_controller_closed)
             old.outdated.disconnect(self._on_outdated)
+            # It takes back what it is writing while the journal still takes lines.
+            self.everything.use(None)
             old.close()
         if controller is not None:
             controller.changed.connect(self._refresh)

@@ -17,6 +17,7 @@ from samari.plugin.journal_sync import JournalSync, journal_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari.components import ViewerModel
     from napari.layers import Labels
 
     from samari.plugin.saving import Saved
@@ -29,6 +30,7 @@ class JournalActions(QObject):
 
     session: Session
     _source: ImageSource
+    _viewer: ViewerModel
     _workshop: Workshop
     _journal: JournalSync
 
@@ -59,7 +61,7 @@ class JournalActions(QObject):
         if settings.current().autosave:
             self._journal.begin()
         if labels is None:
-            self._journal.look_for_lost()
+            self._journal.look_for_lost(self._viewer.layers)
 
     def _begin(self, session: Session) -> None:
         self.session = session
@@ -77,11 +79,6 @@ class JournalActions(QObject):
         count = len(log.labels())
         objects = f"{count} object{'' if count == 1 else 's'}" if count else "what was painted"
         return f"Restore {objects}, {_when(log.last)}"
-
-    @property
-    def saved(self) -> bool:
-        """Whether everything that was done is in a saved file."""
-        return self._journal.saved
 
     def restore(self) -> int:
         """Bring back the objects of a session on this image that ended without being saved.
@@ -105,7 +102,10 @@ class JournalActions(QObject):
 
     def forget(self) -> None:
         """Delete what `restore` would bring back."""
-        self._journal.forget()
+        try:
+            self._journal.forget()
+        except (SamariError, OSError) as error:
+            self._on_error(error)
         self.changed.emit()
 
     def copy_as_python(self) -> str:

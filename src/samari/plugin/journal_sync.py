@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from pathlib import Path
@@ -9,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
-from samari.engine.journal import beside, read_journal
-from samari.engine.journal_file import ENDING, JournalFile
+from samari.engine.journal import beside, copy_journal, read_journal
+from samari.engine.journal_file import ENDING, JournalFile, is_held
 from samari.engine.journal_places import find_lost, new_journal
 from samari.engine.resume import resume
-from samari.errors import SamariError
+from samari.errors import JournalError
 from samari.plugin.jobs import Job, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
-    from napari.layers import Labels
+    from napari.layers import Labels, Layer
 
     from samari.engine.journal import JournalLog
     from samari.engine.session import Session
@@ -63,7 +64,7 @@ class JournalSync:
         self._found = found
         self._writer = _Writer(files, told)
         self._layer: Labels | None = None
-        self._saved_length = 0
+        self._closed = False
         self.lost: tuple[Path, JournalLog] | None = None
 
     def begin(self) -> None:
@@ -93,21 +94,25 @@ class JournalSync:
         path = journal_of(layer)
         if path is None:
             return False
-        log = read_journal(path)
-        resume(self._session, log, labels, from_file=KEY not in layer.metadata)
         file = self._file(path)
-        file.resume(len(log.content))
+        with file.going_on():
+            log = read_journal(path)
+            resume(self._session, log, labels, from_file=KEY not in layer.metadata)
+            file.resume(len(log.content))
         self._use(file, log)
-        self._saved_length = len(log.entries) + 1 if log.is_saved else 0
         return True
 
-    def look_for_lost(self) -> None:
-        """Look, on the I/O thread, for a journal of this image that ended without being saved."""
+    def look_for_lost(self, shown: Iterable[Layer]) -> None:
+        """Look, on the I/O thread, for a journal of this image that ended without being saved.
+
+        Those of layers that are still shown are not lost.
+        """
         planes, name = self._session.planes, self._session.name
+        known = [layer.metadata[KEY] for layer in shown if KEY in layer.metadata]
 
         def steps(job: Job) -> Generator[tuple[int, int], None, Any]:
             yield 0, 1
-            return find_lost(planes, name)
+            return find_lost(planes, name, known)
 
         self._files.submit(Job(steps, done=self._on_found, failed=_ignore))
 
@@ -120,28 +125,32 @@ class JournalSync:
             If something was done already, or the journal is gone.
         """
         assert self.lost is not None
-        path, log = self.lost
-        file = self._file(path)
-        file.resume(len(log.content))
-        try:
+        file = self._file(self.lost[0])
+        with file.going_on():
+            # Another window may have gone on with it since it was found.
+            log = read_journal(file.path)
             self._session.take_up(log)
-        except SamariError:
-            file.close()
-            raise
+            file.resume(len(log.content))
         self.lost = None
         self._use(file, log)
         return len(self._session.objects)
 
     def forget(self) -> None:
-        """Delete the lost journal: the user does not want it."""
-        if self.lost is not None:
-            self.lost[0].unlink(missing_ok=True)
-            self.lost = None
+        """Delete the lost journal: the user does not want it.
 
-    @property
-    def saved(self) -> bool:
-        """Whether everything that was done is in a saved TIFF."""
-        return self._session.journal.length <= max(1, self._saved_length)
+        Raises
+        ------
+        JournalError
+            If another session has gone on with it meanwhile.
+        OSError
+            If it cannot be deleted.
+        """
+        if self.lost is None:
+            return
+        (path, _), self.lost = self.lost, None
+        if is_held(path):
+            raise JournalError(f"{path} was not deleted: another session goes on with it")
+        path.unlink(missing_ok=True)
 
     def note_saved(self, path: str | Path, length: int) -> None:
         """Put the journal beside a TIFF that was saved with what its first lines tell.
@@ -154,20 +163,30 @@ class JournalSync:
             Number of lines when the labels were copied for it.
         """
         journal = self._session.journal
-        unsaved = journal.length > length
-        journal.saved(path, length)
-        self._saved_length = 0 if unsaved else journal.length
+        line = journal.saved_line(path, length)
         file, target = journal.file, beside(path)
 
-        def steps(job: Job) -> Generator[tuple[int, int], None, None]:
+        def steps(job: Job) -> Generator[tuple[int, int], None, bytes]:
             yield 0, 1
-            if file is None:
-                journal.write_to(target)
+            if self._closed:
+                self._copy_beside(path, length)
+            elif file is None:
+                journal.write_to(target, line)
             else:
                 # Beside another TIFF it stays with that one.
-                file.move(target, keep=tiff_of(file.path) is not None)
+                file.move(target, keep=tiff_of(file.path) is not None, last=line)
+            return line
 
         self._files.submit(Job(steps, Priority.CLICK, done=self._on_moved, failed=self._on_failed))
+
+    def _copy_beside(self, path: str | Path, length: int) -> None:
+        """Put a copy beside a TIFF: another session may go on with the journal of this one."""
+        journal, target = self._session.journal, beside(path)
+        source = None if journal.file is None else journal.file.path
+        if source is None or not source.is_file():
+            journal.write_to(target, journal.saved_line(path, length))
+        elif os.path.realpath(source) != os.path.realpath(target) or not is_held(target):
+            copy_journal(source, path, length)
 
     def move_beside(self, path: str | Path) -> None:
         """Go on beside a TIFF that was saved, now.
@@ -177,15 +196,18 @@ class JournalSync:
         SamariError
             If it cannot be written there.
         """
-        file = self._session.journal.file
-        self._saved_length = self._session.journal.length
-        if file is not None:
-            file.move(beside(path), keep=tiff_of(file.path) is not None)
+        journal = self._session.journal
+        file, target = journal.file, beside(path)
+        if file is not None and os.path.realpath(file.path) != os.path.realpath(target):
+            line = journal.saved_line(path)
+            file.move(target, keep=tiff_of(file.path) is not None, last=line)
+            journal.note(line, written=True)
             if self._layer is not None:
                 self.remember_on(self._layer)
 
     def close(self) -> None:
         """Write what is left and let the file go. The window waits for these few lines."""
+        self._closed = True
         file = self._session.journal.file
         if file is not None:
             file.close()
@@ -222,7 +244,11 @@ class JournalSync:
         if lost is not None:
             self._found()
 
-    def _on_moved(self, job: Job, result: Any) -> None:
+    def _on_moved(self, job: Job, line: bytes) -> None:
+        if self._closed:
+            return
+        if self._session.journal.file is not None:
+            self._session.journal.note(line, written=True)
         if self._layer is not None:
             self.remember_on(self._layer)
         self._found()
