@@ -103,6 +103,20 @@ def test_the_same_model_gives_the_same_array(journal, discs):
     assert not again.labels.any(), "a replayed session can be undone"
 
 
+def test_labels_that_an_undone_object_widened_are_as_wide_again(tmp_path, discs):
+    began = np.zeros(IMAGE.shape, np.uint8)
+    began[0, 0, 0] = 255
+    path = tmp_path / "wide.jsonl"
+    session = Session(IMAGE, axes="ZYX", segmenter=discs, labels=began.copy(), journal=path)
+    session.add_point((0, 8, 8))
+    assert session.accept() == [256]
+    session.undo()
+    assert session.labels.dtype == np.uint16
+    again = Session.replay(path, IMAGE, segmenter=discs, labels=began.copy())
+    assert again.labels.dtype == np.uint16
+    np.testing.assert_array_equal(again.labels, began)
+
+
 def test_replaying_a_replay_gives_the_same_again(journal, tmp_path, discs):
     path, session = journal
     Session.replay(path, IMAGE, segmenter=discs).journal.write_to(tmp_path / "b.jsonl")

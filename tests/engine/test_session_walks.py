@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from samari.engine.pending import PendingObject
@@ -178,6 +178,7 @@ def test_any_walk_comes_back_from_its_journal_and_is_replayed_bit_for_bit(
 
     @settings(
         max_examples=soak(25, 500),
+        phases=(Phase.generate, Phase.shrink),  # explaining a failure takes minutes
         deadline=None,
         derandomize=True,
         database=None,

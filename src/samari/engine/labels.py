@@ -329,7 +329,13 @@ class LabelStore:
             yield (slice(start, min(start + step, box[0].stop)), *where[1:])
 
     def make_room(self, label: int) -> None:
-        """Widen the dtype if it cannot hold `label`. Trap 23."""
+        """Widen the dtype if it cannot hold `label`. Trap 23.
+
+        Raises
+        ------
+        LabelsError
+            If the array is not in memory.
+        """
         dtype = np.dtype(self.array.dtype)
         if label <= np.iinfo(dtype).max:
             return

@@ -59,6 +59,8 @@ def replayed(
             replay.use(run[-1].details.get("model"))
         AGAIN.get(run[0].name, as_stored)(replay, run)
         session.store.highest = max(session.store.highest, *(part.highest[1] for part in run))
+    # An id that was undone again may have widened the labels.
+    session.store.make_room(int(np.iinfo(former.labels.dtype).max))
     hands_last(replay.session, [part for run in runs for part in run])
     session.overwrite = former.overwrite
     session.missing = tuple(replay.missing)

@@ -50,8 +50,14 @@ KEYS: tuple[Key, ...] = (
     Key("discard", "Escape", "Esc", "Discard the pending prompts"),
     Key("undo", "Control-Z", "Ctrl+Z", "Undo", LAYERS),
     Key("redo", "Control-Shift-Z", "Ctrl+Shift+Z", "Redo", LAYERS),
-    # On the labels layer B is napari's: it keeps other labels from being painted over.
-    Key("brush", "B", "B", "Edit the pending mask with the brush", EVERYWHERE - {"labels"}),
+    # B is napari's on labels (what is not painted over) and on shapes (which one lies behind).
+    Key(
+        "brush",
+        "B",
+        "B",
+        "Edit the pending mask with the brush",
+        EVERYWHERE - {"labels", "shapes"},
+    ),
     Key("reopen", "K", "K", "Reopen the object under the cursor; Enter replaces it"),
     Key("join", "J", "J", "Join the object under the cursor to the last one"),
     Key("delete", "U", "U", "Delete the object under the cursor"),
