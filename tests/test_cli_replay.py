@@ -85,3 +85,9 @@ def test_the_labels_of_the_journal_itself_are_not_overwritten(saved, capsys):
     out = saved / "labels.ome.tif"
     assert run(out, saved / "image.ome.tif", "-o", out, "--overwrite") == 1
     assert "give it another name" in capsys.readouterr().err
+    out.unlink()
+    (saved / "link").symlink_to(saved, target_is_directory=True)
+    journal = saved / "link" / "labels.ome.tif.samari.jsonl"
+    before = journal.read_bytes()
+    assert run(journal, saved / "image.ome.tif", "-o", out, "--stored") == 1
+    assert journal.read_bytes() == before, "not even where the labels are gone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     journal = Path(arguments.journal)
     if journal.suffix.lower() in {".tif", ".tiff"}:
         journal = beside(journal)
-    if output.exists() and journal == beside(output):
+    if os.path.realpath(journal) == os.path.realpath(beside(output)):
         raise InputError(f"the output {output} is what this journal tells of; give it another name")
     log = read_journal(journal)
     labels = None if arguments.labels is None else read_labels(arguments.labels).labels

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samari.engine.journal import read_journal
+from samari.engine.journal import copy_journal, read_journal
 from samari.engine.journal_file import JournalFile, is_held
 from samari.engine.journal_lines import VERSION, encode
 from samari.engine.session import Session
@@ -220,10 +220,8 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(tmp_path, discs, monkeypat
     assert len(told) == 1
     assert "the disk is full" in told[0]
     assert "Nothing is lost" in told[0]
-    assert session.journal.file.is_behind
     full[0] = False
     step(session, 6)
-    assert not session.journal.file.is_behind
     back = Session.restore(path, IMAGE, segmenter=discs, resume=False)
     np.testing.assert_array_equal(back.labels, session.labels)
     full[0] = True
@@ -378,3 +376,15 @@ def test_a_closed_journal_neither_moves_nor_grows(tmp_path, discs):
     session.journal.file.close()
     assert told == []
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes() == content
+
+
+def test_a_copy_never_replaces_a_journal_that_is_in_use(tmp_path, discs):
+    session, other = begin(tmp_path / "a.tif.samari.jsonl", discs), begin(None, discs)
+    step(session, 0)
+    content = session.journal.file.path.read_bytes()
+    with pytest.raises(ExportError, match="in use by another session"):
+        other.journal.write_to(session.journal.file.path)
+    (tmp_path / "b.jsonl").write_bytes(content)
+    with pytest.raises(ExportError, match="in use by another session"):
+        copy_journal(tmp_path / "b.jsonl", tmp_path / "a.tif")
+    assert session.journal.file.path.read_bytes() == content

@@ -15,6 +15,8 @@ from samari.engine.journal import beside, read_journal
 from samari.engine.journal_places import journals_dir
 from samari.engine.session import Session
 from samari.plugin import reader
+from samari.plugin.controller import Controller
+from samari.plugin.journal_sync import KEY
 from samari.plugin.writer import write_labels
 
 if TYPE_CHECKING:
@@ -223,3 +225,48 @@ def test_a_file_that_another_window_annotates_opens_without_its_journal(
     assert [len(entry.objects) for kind, entry in log.entries if kind == "do"] == [1, 1]
     (own,) = journals()
     assert read_journal(own).labels() == {2}
+
+
+def test_a_save_that_ends_after_its_session_leaves_the_journal_whole(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    assert workshop.files.wait(5)
+    (own,) = journals()
+    path, layer = tmp_path / "a.ome.tif", c.labels_layer
+    c.save_in_background(path)
+    c.close()
+    again = Controller(c.viewer, c.image, labels=layer, workshop=workshop)
+    try:
+        assert workshop.files.wait(10)
+        log = read_journal(beside(path))
+        assert (log.labels(), log.is_saved) == ({1}, True)
+        assert layer.metadata[KEY] == str(own), "where the new session goes on"
+        assert again.session.objects.keys() == {1}
+        click(again, 20, 20)
+        assert workshop.files.wait(5)
+        assert read_journal(own).labels() == {1, 2}
+    finally:
+        again.close()
+    again = Controller(c.viewer, c.image, labels=layer, workshop=workshop)
+    assert again.session.objects.keys() == {1, 2}
+    again.close()
+
+
+def test_a_file_saved_under_another_name_leaves_the_first_journal_alone(
+    annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    for k, name in enumerate(("a.ome.tif", "b.ome.tif", "c.ome.tif")):
+        click(c, 6 + 8 * k, 10)
+        if k < 2:
+            c.save_in_background(tmp_path / name)
+            assert workshop.files.wait(10)
+        else:
+            c.save(tmp_path / name)
+    for k, name in enumerate(("a.ome.tif", "b.ome.tif", "c.ome.tif"), 1):
+        log = read_journal(beside(tmp_path / name))
+        assert log.until_saved().labels() == set(range(1, k + 1))
+        assert log.entries[-1][0] == ("do" if k < 3 else "saved")
+    assert b"b.ome.tif" not in beside(tmp_path / "a.ome.tif").read_bytes()

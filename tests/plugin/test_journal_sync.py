@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import numpy as np
 from napari.components import ViewerModel
@@ -18,6 +19,7 @@ from samari.engine.journal import beside, read_journal
 from samari.engine.journal_places import journals_dir
 from samari.plugin import settings
 from samari.plugin.controller import Controller
+from samari.plugin.dock import SamariDock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,3 +355,48 @@ def test_a_window_that_is_killed_loses_nothing(
     np.testing.assert_array_equal(c.session.labels, np.load(tmp_path / "labels.npy"))
     c.undo()
     assert not (c.session.labels == 7).any()
+
+
+def test_the_journal_of_a_layer_that_is_still_shown_is_not_offered(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.close()
+    again = Controller(c.viewer, c.image, workshop=workshop)
+    assert workshop.files.wait(5)
+    assert again.restorable == ""
+    again.close()
+    c.viewer.layers.remove(c.labels_layer)
+    again = Controller(c.viewer, c.image, workshop=workshop)
+    assert workshop.files.wait(5)
+    assert again.restorable
+    again.close()
+
+
+def test_what_another_window_added_to_a_lost_journal_is_neither_cut_off_nor_deleted(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any, said: list[str]
+) -> None:
+    c = annotated(noise(30, 40))
+    click(c, 10, 10)
+    c.close()
+    one, two, three = (annotated(noise(30, 40)) for _ in range(3))
+    assert workshop.files.wait(5)
+    assert one.restorable
+    assert three.restorable
+    assert two.restore() == 1
+    click(two, 20, 20)
+    one.forget()
+    assert "was not deleted" in said[0]
+    assert workshop.files.wait(5)
+    (path,) = journals()
+    two.close()
+    assert three.restore() == 2
+    assert read_journal(path).labels() == {1, 2}
+
+
+def test_what_is_being_added_is_taken_back_before_the_journal_closes() -> None:
+    dock = MagicMock()
+    SamariDock._use(dock, None)
+    calls = [name for name, *_ in dock.mock_calls]
+    assert calls.index("everything.use") < calls.index("controller.close")

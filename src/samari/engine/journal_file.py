@@ -124,11 +124,6 @@ class JournalFile:
         with self._lock:
             self._length = length
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether there are lines that are not on the disk yet."""
-        return bool(self._waiting or self._unwritten)
-
     def push(self, line: Callable[[], bytes]) -> None:
         """Append a line, made by `line` in the thread that writes it."""
         if self._closed:
