@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from samari.engine.journal_places import journals_dir
 from samari.engine.session import Session
 from samari.plugin import reader
 from samari.plugin.controller import Controller
+from samari.plugin.dock import SamariDock
 from samari.plugin.journal_sync import KEY
 from samari.plugin.writer import write_labels
 
@@ -270,3 +272,10 @@ def test_a_file_saved_under_another_name_leaves_the_first_journal_alone(
         assert log.until_saved().labels() == set(range(1, k + 1))
         assert log.entries[-1][0] == ("do" if k < 3 else "saved")
     assert b"b.ome.tif" not in beside(tmp_path / "a.ome.tif").read_bytes()
+
+
+def test_what_is_being_added_is_taken_back_before_the_journal_closes() -> None:
+    dock = MagicMock()
+    SamariDock._use(dock, None)
+    calls = [name for name, *_ in dock.mock_calls]
+    assert calls.index("everything.use") < calls.index("controller.close")

@@ -8,7 +8,6 @@ import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock
 
 import numpy as np
 from napari.components import ViewerModel
@@ -19,7 +18,6 @@ from samari.engine.journal import beside, read_journal
 from samari.engine.journal_places import journals_dir
 from samari.plugin import settings
 from samari.plugin.controller import Controller
-from samari.plugin.dock import SamariDock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -393,10 +391,3 @@ def test_what_another_window_added_to_a_lost_journal_is_neither_cut_off_nor_dele
     two.close()
     assert three.restore() == 2
     assert read_journal(path).labels() == {1, 2}
-
-
-def test_what_is_being_added_is_taken_back_before_the_journal_closes() -> None:
-    dock = MagicMock()
-    SamariDock._use(dock, None)
-    calls = [name for name, *_ in dock.mock_calls]
-    assert calls.index("everything.use") < calls.index("controller.close")
