@@ -61,7 +61,7 @@ def ready(docked: Any, qtbot: Any) -> Callable[..., Any]:
 
 def see(qtbot: Any, controller: Any, *values: int) -> None:
     """Wait until the preview shows these labels and no others."""
-    qtbot.waitUntil(lambda: shown(controller) == set(values), timeout=5000)
+    qtbot.waitUntil(lambda: shown(controller) == set(values), timeout=20_000)
 
 
 def test_the_contour_follows_the_mouse_and_a_click_takes_what_it_shows(
