@@ -207,19 +207,27 @@ class Hand:
         QTest.mouseClick(self.native, LEFT, NONE, self.at(point))
         QTest.mouseDClick(self.native, LEFT, NONE, self.at(point))
 
+    def move(self, point: Any, wait: int = 15) -> None:
+        """Move with no button pressed, also if the cursor of the screen is there already."""
+        if wait:
+            QTest.qWait(wait)  # vispy drops moves within 10 ms of the last one
+        self._send_move(QPointF(self.at(point)), Qt.MouseButton.NoButton)
+
+    def _send_move(self, place: QPointF, buttons: Any) -> None:
+        everywhere = QPointF(self.native.mapToGlobal(place.toPoint()))
+        move = QMouseEvent(
+            QEvent.Type.MouseMove, place, everywhere, Qt.MouseButton.NoButton, buttons, NONE
+        )
+        QApplication.sendEvent(self.native, move)
+
     def drag(self, start: Any, end: Any) -> None:
         a, b = self.at(start), self.at(end)
         QTest.mouseMove(self.native, a)
         QTest.mousePress(self.native, LEFT, NONE, a)
         for fraction in (0.3, 0.7, 1.0):
             # QTest's own moves say that no button is pressed.
-            place = QPointF(a + (b - a) * fraction)
-            everywhere = QPointF(self.native.mapToGlobal(place.toPoint()))
-            move = QMouseEvent(
-                QEvent.Type.MouseMove, place, everywhere, Qt.MouseButton.NoButton, LEFT, NONE
-            )
-            QApplication.sendEvent(self.native, move)
-            QTest.qWait(20)  # napari drops moves that follow too quickly
+            self._send_move(QPointF(a + (b - a) * fraction), LEFT)
+            QTest.qWait(20)  # vispy drops moves within 10 ms of the last one
         QTest.mouseRelease(self.native, LEFT, NONE, b)
 
     def key(self, key: Any, modifiers: Any = NONE) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QDialog
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialog
 
 from samari.plugin.keys import KEYS
 
@@ -72,19 +71,7 @@ class Walk:
         self.hand.key(key, modifiers)
 
     def aim(self, row: float, col: float) -> None:
-        """Move the mouse; napari drops moves that follow too quickly."""
-        spot = self.hand.at(self.place.point(row, col))
-        where = QPointF(spot)
-        no = Qt.MouseButton.NoButton
-        everywhere = QPointF(self.hand.native.mapToGlobal(spot))
-        for _ in range(2):
-            QApplication.sendEvent(
-                self.hand.native,
-                QMouseEvent(
-                    QEvent.Type.MouseMove, where, everywhere, no, no, Qt.KeyboardModifier.NoModifier
-                ),
-            )
-        self.hand.viewer.cursor.position = self.hand.layer.data_to_world(self.place.point(row, col))
+        self.hand.move(self.place.point(row, col))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.hand.drag(self.place.point(*start), self.place.point(*end))

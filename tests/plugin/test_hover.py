@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from napari.utils.interactions import mouse_move_callbacks
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from samari.plugin.layers import HOVER_EDGE, OBJECT_EDGE, OBJECT_FILL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def move(hand: Any, point: Any) -> None:
-    """Move the mouse over a data point of the image, also if the cursor of the screen is there."""
-    place = QPointF(hand.at(point))
-    everywhere = QPointF(hand.native.mapToGlobal(place.toPoint()))
-    none = Qt.MouseButton.NoButton
-    event = QMouseEvent(
-        QEvent.Type.MouseMove, place, everywhere, none, none, Qt.KeyboardModifier.NoModifier
-    )
-    QApplication.sendEvent(hand.native, event)
 
 
 def shown(controller: Any) -> set[int]:
@@ -61,7 +47,7 @@ def ready(docked: Any, qtbot: Any) -> Callable[..., Any]:
 
 def see(qtbot: Any, controller: Any, *values: int) -> None:
     """Wait until the preview shows these labels and no others."""
-    qtbot.waitUntil(lambda: shown(controller) == set(values), timeout=20_000)
+    qtbot.waitUntil(lambda: shown(controller) == set(values), timeout=5000)
 
 
 def test_the_contour_follows_the_mouse_and_a_click_takes_what_it_shows(
@@ -69,10 +55,10 @@ def test_the_contour_follows_the_mouse_and_a_click_takes_what_it_shows(
 ) -> None:
     viewer, hand, c = ready(noise(100, 120))
     active = viewer.layers.selection.active
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     np.testing.assert_allclose(bounds(c, HOVER_EDGE), [(34, 54), (46, 66)], atol=1.1)
-    move(hand, (60, 30))
+    hand.move((60, 30))
     qtbot.waitUntil(lambda: abs(bounds(c, HOVER_EDGE)[0][0] - 54) < 1, timeout=5000)
     hovered = c.preview.data > 0
     asked = len(discs.decoded)
@@ -97,13 +83,13 @@ def test_while_something_is_pending_the_mouse_changes_nothing(
     assert c.wait(5)
     before, asked = c.preview.data.copy(), len(discs.decoded)
     for column in range(20, 100, 10):
-        move(hand, (70, column))
+        hand.move((70, column))
         qtbot.wait(10)
     np.testing.assert_array_equal(c.preview.data, before)
     assert len(discs.decoded) == asked
     c.discard()
     assert not c.preview.data.any()
-    move(hand, (41, 60))
+    hand.move((41, 60))
     see(qtbot, c, HOVER_EDGE)
 
 
@@ -114,17 +100,17 @@ def test_over_an_accepted_object_the_object_is_highlighted(
     hand.click((40, 60))
     assert c.wait(5)
     (label,) = c.accept()
-    move(hand, (41, 61))
+    hand.move((41, 61))
     see(qtbot, c, OBJECT_EDGE, OBJECT_FILL)
     assert c.hovered == label
     lowest, highest = bounds(c, OBJECT_EDGE, OBJECT_FILL)
     pixels = np.argwhere(c.session.labels == label)
     np.testing.assert_array_equal(lowest, pixels.min(axis=0))
     np.testing.assert_array_equal(highest, pixels.max(axis=0))
-    move(hand, (80, 20))
+    hand.move((80, 20))
     see(qtbot, c, HOVER_EDGE)
     assert c.hovered == 0
-    move(hand, (41, 61))
+    hand.move((41, 61))
     see(qtbot, c, OBJECT_EDGE, OBJECT_FILL)
     c.delete(label)
     assert not c.preview.data.any()
@@ -142,7 +128,7 @@ def test_the_highlight_of_an_object_in_3d_comes_back_on_another_slice(
         assert c.hovered == 0
         assert not c.preview.data.any()
         qtbot.wait(30)
-        move(hand, (plane, 40, 60))
+        hand.move((plane, 40, 60))
         see(qtbot, c, OBJECT_EDGE, OBJECT_FILL)
         assert c.hovered == 3
         assert bounds(c, OBJECT_EDGE, OBJECT_FILL)[0][0] == plane
@@ -152,15 +138,15 @@ def test_dragging_shows_nothing(ready: Any, noise: Any, qtbot: Any) -> None:
     _viewer, hand, c = ready(noise(100, 120))
     c.points.mode = "pan_zoom"
     c.points.mode = "add"
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     c.set_tool("shapes")
     assert not c.preview.data.any()  # a click of the box tool takes nothing
-    move(hand, (42, 60))
+    hand.move((42, 60))
     c.wait(5)
     assert not c.preview.data.any()
     c.set_tool("points")
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     seen = []
     c.preview.events.set_data.connect(lambda: seen.append(shown(c)))
@@ -171,27 +157,27 @@ def test_dragging_shows_nothing(ready: Any, noise: Any, qtbot: Any) -> None:
 
 def test_a_negative_click_would_take_nothing(ready: Any, noise: Any, qtbot: Any) -> None:
     _viewer, hand, c = ready(noise(100, 120))
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     c.toggle_polarity()
-    move(hand, (42, 60))
+    hand.move((42, 60))
     see(qtbot, c)
 
 
 def test_off_on_planes_that_are_not_encoded(ready: Any, noise: Any, qtbot: Any, discs: Any) -> None:
     viewer, hand, c = ready(noise(4, 100, 120))
-    move(hand, (0, 40, 60))
+    hand.move((0, 40, 60))
     discs.hold()
     viewer.dims.set_point(0, 2)
     asked = len(discs.decoded)
     for column in (30, 60, 90):
-        move(hand, (2, 40, column))
+        hand.move((2, 40, column))
         qtbot.wait(30)
     assert len(discs.decoded) == asked
     assert not c.preview.data.any()
     discs.let_go()
     assert c.wait(5)
-    move(hand, (2, 44, 60))
+    hand.move((2, 44, 60))
     see(qtbot, c, HOVER_EDGE)
     assert bounds(c, HOVER_EDGE)[0][0] == 2
     viewer.dims.set_point(0, 0)
@@ -202,17 +188,17 @@ def test_it_can_be_switched_off_and_on(ready: Any, noise: Any, qtbot: Any, discs
     _viewer, hand, c = ready(noise(100, 120))
     told = []
     c.changed.connect(lambda: told.append(c.hover))
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     c.hover = False
     assert told[-1] is False
     assert not c.preview.data.any()
     asked = len(discs.decoded)
-    move(hand, (60, 60))
+    hand.move((60, 60))
     qtbot.wait(50)
     assert len(discs.decoded) == asked
     c.hover = True
-    move(hand, (40, 61))
+    hand.move((40, 61))
     see(qtbot, c, HOVER_EDGE)
 
 
@@ -224,18 +210,18 @@ def test_outside_the_image_hidden_and_in_3d_there_is_nothing(
 
     def stays_empty(point: Any) -> None:
         asked = len(discs.decoded)
-        move(hand, point)
+        hand.move(point)
         qtbot.wait(40)
         assert len(discs.decoded) == asked
         assert not c.preview.data.any()
 
-    move(hand, (0, 40, 60))
+    hand.move((0, 40, 60))
     see(qtbot, c, HOVER_EDGE)
     stays_empty((0, -4, 60))
     c.image.visible = False
     stays_empty((0, 40, 60))
     c.image.visible = True
-    move(hand, (0, 42, 60))
+    hand.move((0, 42, 60))
     see(qtbot, c, HOVER_EDGE)
     viewer.dims.ndisplay = 3
     assert not c.preview.data.any()
@@ -246,11 +232,11 @@ def test_outside_the_image_hidden_and_in_3d_there_is_nothing(
 
 def test_another_layer_of_the_users_is_active(ready: Any, noise: Any, qtbot: Any) -> None:
     viewer, hand, c = ready(noise(100, 120))
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     viewer.add_points(np.zeros((0, 2)), name="mine")
     assert not c.preview.data.any()
-    move(hand, (45, 60))
+    hand.move((45, 60))
     qtbot.wait(40)
     assert not c.preview.data.any()
 
@@ -276,7 +262,7 @@ def test_scaled_shifted_and_turned_layers(
     viewer.reset_view()
     assert c.wait(10)
     qtbot.wait(50)
-    move(hand, point)
+    hand.move(point)
     see(qtbot, c, HOVER_EDGE)
     np.testing.assert_allclose(bounds(c, HOVER_EDGE), [low, high], atol=1.1)
 
@@ -285,9 +271,8 @@ def test_the_newest_place_wins(ready: Any, noise: Any, qtbot: Any, discs: Any) -
     _viewer, hand, c = ready(noise(100, 120))
     asked = len(discs.decoded)
     for column in range(10, 100):
-        move(hand, (50, column))
-    time.sleep(0.02)  # napari passes no moves on that follow too quickly
-    move(hand, (50, 100))
+        hand.move((50, column), wait=0)
+    hand.move((50, 100))
     c.wait(10)
     see(qtbot, c, HOVER_EDGE)
     qtbot.waitUntil(lambda: abs(bounds(c, HOVER_EDGE)[1][1] - 106) < 1.1, timeout=5000)
@@ -299,7 +284,7 @@ def test_an_answer_from_before_a_change_of_the_image_is_not_believed(
 ) -> None:
     """Trap 7."""
     _viewer, hand, c = ready(noise(100, 120))
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     c.image.data[...] = 7
     c.image.refresh()
@@ -312,7 +297,7 @@ def test_an_answer_from_before_a_change_of_the_image_is_not_believed(
 def test_nothing_is_left_when_it_is_closed(ready: Any, noise: Any, qtbot: Any) -> None:
     """Trap 32."""
     viewer, hand, c = ready(noise(100, 120))
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     preview = c.preview
     c.close()
@@ -325,7 +310,7 @@ def test_nothing_is_left_when_it_is_closed(ready: Any, noise: Any, qtbot: Any) -
     )
     assert not any("hover" in repr(callback) for e in emitters for callback in e.callbacks)
     assert preview not in viewer.layers
-    move(hand, (60, 60))
+    hand.move((60, 60))
     QTest.keyClick(hand.native, Qt.Key.Key_Escape)
 
 
@@ -334,7 +319,7 @@ def test_two_viewers_do_not_mix(ready: Any, annotated: Any, noise: Any, qtbot: A
     _viewer, hand, c = ready(noise(100, 120))
     other = annotated(noise(90, 90))  # without a window: two of them do not draw well in one test
     assert other.wait(10)
-    move(hand, (40, 60))
+    hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
     assert not other.preview.data.any()
     other.viewer.cursor.position = (30, 30)
@@ -343,5 +328,5 @@ def test_two_viewers_do_not_mix(ready: Any, annotated: Any, noise: Any, qtbot: A
     other.hover = False
     assert not other.preview.data.any()
     assert c.hover
-    move(hand, (50, 60))
+    hand.move((50, 60))
     see(qtbot, c, HOVER_EDGE)

@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from samari.plugin.layers import HOVER_EDGE
 from samari.plugin.models import DeferredSegmenter
@@ -271,18 +269,12 @@ def test_the_contour_is_there_before_the_mouse_has_gone_on(opened: Any, qtbot: A
     c.hover = True
     held: list[float] = []
     c.preview.events.set_data.connect(lambda: held.append(time.perf_counter()))
-    none = Qt.MouseButton.NoButton
     times = []
     for place in np.random.default_rng(0).uniform(100, side - 100, (count, 2)):
         qtbot.wait(60)
-        where = QPointF(hand.at(place))
-        everywhere = QPointF(hand.native.mapToGlobal(where.toPoint()))
-        event = QMouseEvent(
-            QEvent.Type.MouseMove, where, everywhere, none, none, Qt.KeyboardModifier.NoModifier
-        )
         held.clear()
         start = time.perf_counter()
-        QApplication.sendEvent(hand.native, event)
+        hand.move(place, wait=0)
         qtbot.waitUntil(lambda: bool(held), timeout=20_000)
         times.append(1e3 * (held[0] - start))
     print(
