@@ -27,6 +27,7 @@ class Model:
 
     model_name: str = "bright"
     model_hash: str = "b1"
+    device: str = "cpu"
     encoded: list[int] = field(default_factory=list)
     scores: dict[int, float] = field(default_factory=dict)
 
@@ -334,6 +335,24 @@ def test_a_time_series_of_stacks_is_gone_through_stack_by_stack(model: Model) ->
     session = Session(image, axes="TZYX", contrast_limits=(0, 255), labels=labels, segmenter=model)
     session.propagate(1)
     np.testing.assert_array_equal(session.labels == 1, image == 200)
+    told = [part.plane.index for part in session.objects[1].parts]
+    assert told == [(0, z) for z in (2, 3, 4, 6, 7, 8, 9)] + [(2, z) for z in (2, 3, 5, 6, 7, 8, 9)]
+
+
+def test_a_window_writes_and_finishes_it_in_small_parts(model: Model) -> None:
+    image = stack()
+    session = opened(image, model, (1, 5, ROWS, LEFT), (2, 5, ROWS, RIGHT))
+    run = session.plan_propagation([1, 2])
+    for _ in session.propagation_steps(run):
+        pass
+    assert len(run.arrived) == 14
+    assert session.take_propagated(run, 0.0) == 1
+    parts = sum(1 for _ in session.finishing_steps(run, 0.0))
+    assert parts == 13
+    np.testing.assert_array_equal(session.labels, (image == 200) + 2 * (image == 100))
+    assert len(session.history) == 1
+    session.undo()
+    assert planes_of(session, 1) == planes_of(session, 2) == [5]
 
 
 def test_what_does_not_fit_is_refused_by_name(model: Model) -> None:

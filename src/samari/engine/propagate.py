@@ -14,7 +14,7 @@ import numpy as np
 from samari.engine.planes import PlaneIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from samari.engine.history import Growing
     from samari.engine.masks import Box
@@ -163,6 +163,10 @@ class Propagation:
         self.axis, self.targets, self.step = axis, tuple(targets), step
         self.arrived: deque[PlaneMask] = deque()
         self.report = PropagationReport()
+        #: For every target the confidence on the planes that were written; the session's side.
+        self.written: list[dict[int, float]] = [{} for _ in self.targets]
+        #: Name and hash of the model, once it is at work.
+        self.model = ("", "")
         #: What a journal needs to do it again.
         self.details = {
             "labels": list(dict.fromkeys(target.label for target in targets)),
@@ -194,12 +198,15 @@ class Propagation:
         Yields
         ------
         (done, total) : tuple of int
-            Planes, after every block of the encoder and every plane.
+            Planes, after every block of the encoder, every few objects and every plane.
         """
         # Here and below, because it imports torch.
+        from samari.engine.decoding import CHUNK, CHUNK_ELSEWHERE
         from samari.engine.tracking import Tracker
 
         model = segmenter()
+        self.model = model.model_name, model.model_hash
+        at_once = CHUNK.get(model.device, CHUNK_ELSEWHERE)
         groups: dict[tuple[int, ...], list[int]] = {}
         for number, target in enumerate(self.targets):
             groups.setdefault(self.plane(target, 0).index, []).append(number)
@@ -219,7 +226,8 @@ class Propagation:
                 at = nth * span + done
                 scene = yield from self._encoded(model, here[0].target, index, at, total)
                 self._keep(index, scene, way)
-                self._visit(index, here, scene, tracker)
+                for _ in self._visit(index, here, scene, tracker, at_once):
+                    yield at, total
                 yield at + 1, total
             if way < 0:
                 self._give_what_only_came_up()
@@ -272,15 +280,22 @@ class Propagation:
                     walkers.append(_Walker(number, at, start, start, direction, end, bridging))
         return walkers
 
-    def _visit(self, index: int, here: Sequence[_Walker], scene: Scene, tracker: Tracker) -> None:
-        """Take each walker to a plane, or end it there."""
+    def _visit(
+        self, index: int, here: Sequence[_Walker], scene: Scene, tracker: Tracker, at_once: int
+    ) -> Iterator[None]:
+        """Take each walker to a plane, or end it there; so many at once."""
         walking = []
         for walker in here:
             if index in self.targets[walker.target].stops:
                 self._end(walker, index, "stop sign")
             else:
                 walking.append(walker)
-        found = tracker.follow(scene, [walker.last for walker in walking])
+        found: list[Step | None] = []
+        for first in range(0, len(walking), at_once):
+            if first:
+                yield
+            part = walking[first : first + at_once]
+            found += tracker.follow(scene, [walker.last for walker in part])
         passed: list[tuple[_Walker, Step, float]] = []
         for walker, step in zip(walking, found, strict=True):
             overlap = 0.0 if step is None else step.region.overlap(walker.last.region)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -16,10 +18,11 @@ from samari.engine.prompts import PlanePrompts
 from samari.engine.propagate import Limits, Propagation, PropagationReport, Target
 from samari.engine.regions import Region
 from samari.engine.state import Change
+from samari.engine.steps import result_of
 from samari.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 
     from samari.engine.masks import Box
     from samari.engine.propagate import PlaneMask
@@ -97,20 +100,40 @@ class Propagating(Automatic):
         For whoever has a window: another thread runs `propagation_steps`, and the session's thread
         calls `take_propagated` from time to time and `finish_propagation` at the end.
         """
+        return result_of(self.planning_steps(labels, axis, range, limits))
+
+    def planning_steps(
+        self,
+        labels: int | Iterable[int],
+        axis: str = "Z",
+        range: range | tuple[int, int] | None = None,
+        limits: Limits | None = None,
+    ) -> Generator[None, None, Propagation]:
+        """Plan a propagation in parts: one for every plane of an object that is read.
+
+        Axis and range are checked at once, the labels while it goes on.
+        """
         letter = str(axis).upper()
         if letter not in self.planes.label_axes or letter not in _VIEWS:
             raise InputError(f"axis {axis!r} is not one of the axes of {self.planes.label_axes}")
-        view = self.planes.canonical_view(_VIEWS[letter])
         length = self.planes.label_shape[self.planes.label_axes.index(letter)]
         first, last = _ends(range, length)
         wanted = [labels] if isinstance(labels, int | np.integer) else list(labels)
+        numbers = list(dict.fromkeys(int(one) for one in wanted))
+        return self._planning(numbers, letter, first, last, limits or Limits())
+
+    def _planning(
+        self, labels: Sequence[int], axis: str, first: int, last: int, limits: Limits
+    ) -> Generator[None, None, Propagation]:
+        view = self.planes.canonical_view(_VIEWS[axis])
+        painted = self._painted_planes(labels, view)
         targets: list[Target] = []
-        for label in dict.fromkeys(int(one) for one in wanted):
-            found = self._targets(label, letter, view, first, last)
+        for label in labels:
+            found = yield from self._targets(label, axis, view, first, last, painted[label])
             if not found:
                 raise InputError(self._why_not(label))
             targets += found
-        return Propagation(self.planes, letter, targets, first, last, Growing(), limits or Limits())
+        return Propagation(self.planes, axis, targets, first, last, Growing(), limits)
 
     def propagation_steps(
         self, run: Propagation
@@ -118,8 +141,14 @@ class Propagating(Automatic):
         """Return the steps of a propagation; like `compute_steps`, another thread may run them."""
         return run.steps(self._model)
 
-    def take_propagated(self, run: Propagation) -> int:
+    def take_propagated(self, run: Propagation, seconds: float = math.inf) -> int:
         """Write what has arrived into the labels; return the number of masks.
+
+        Parameters
+        ----------
+        run : Propagation
+        seconds : float
+            No further mask is begun after this time; the rest waits for the next call.
 
         Raises
         ------
@@ -129,9 +158,12 @@ class Propagating(Automatic):
         if not run.arrived:
             return 0
         count = 0
+        end = time.perf_counter() + seconds
         with self._change("propagate", run.step) as change:
             while run.arrived:
                 count += self._write_propagated(change, run, run.arrived.popleft())
+                if time.perf_counter() > end:
+                    break
         return count
 
     def finish_propagation(self, run: Propagation) -> PropagationReport:
@@ -140,17 +172,37 @@ class Propagating(Automatic):
         Planes of an earlier propagation that this one did not reach are background again, unless
         it was cancelled.
         """
+        return result_of(self.finishing_steps(run))
+
+    def finishing_steps(
+        self, run: Propagation, seconds: float = math.inf
+    ) -> Generator[None, None, PropagationReport]:
+        """Finish a propagation in parts of about so many seconds; see `finish_propagation`."""
         try:
-            self.take_propagated(run)
+            while run.arrived:
+                self.take_propagated(run, seconds)
+                yield
+            if not run.report.cancelled:
+                for number in range(len(run.targets)):
+                    yield from self._give_back(run, number)
             with self._change("propagate", run.step) as change:
-                for target in run.targets:
+                for number, target in enumerate(run.targets):
                     if self._is_there(run, target):
-                        self._finish_target(change, run, target)
+                        self._finish_target(change, run, number)
                 if not run.report.cancelled:
                     change.details.update(run.details)
         except Cancelled:
             run.report.cancelled = True
         return run.report
+
+    def _give_back(self, run: Propagation, number: int) -> Generator[None, None, None]:
+        """Make what an earlier propagation wrote, and this one did not find, background again."""
+        target = run.targets[number]
+        for index in sorted(target.stale.keys() - run.written[number].keys()):
+            with self._change("propagate", run.step) as change:
+                where = self._part(run.plane(target, index), target.stale[index])
+                change.relabel(target.label, 0, where)
+            yield
 
     def _write_propagated(self, change: Transaction, run: Propagation, found: PlaneMask) -> bool:
         """Write one mask; False if none of its pixels is free, or its object was deleted since."""
@@ -165,28 +217,29 @@ class Propagating(Automatic):
         if not change.write(where, found.region.mask, label).count:
             return False
         run.report.confidence.setdefault(label, {})[found.index] = found.confidence
+        run.written[found.target][found.index] = found.confidence
         return True
 
-    def _finish_target(self, change: Transaction, run: Propagation, target: Target) -> None:
-        written = run.report.confidence.get(target.label, {})
-        if not run.report.cancelled:
-            for index in sorted(target.stale.keys() - written.keys()):
-                where = self._part(run.plane(target, index), target.stale[index])
-                change.relabel(target.label, 0, where)
-        model = self._model()
-        old = self.objects.get(target.label) or SegmentedObject(target.label)
-        found = written if run.report.cancelled else {*target.stale, *written}
+    def _finish_target(self, change: Transaction, run: Propagation, number: int) -> None:
+        """Note in an object's record where it was propagated, and how surely."""
+        target, written = run.targets[number], run.written[number]
+        found = set(written) if run.report.cancelled else {*target.stale, *written}
+        if run.report.cancelled and not written:
+            return
+        old = change.records.get(target.label) or self.objects.get(target.label)
+        old = old or SegmentedObject(target.label)
         gone = {run.plane(target, index) for index in found}
         kept = [part for part in old.parts if part.plane not in gone]
         new = [
             ObjectPart(run.plane(target, index), PlanePrompts(), 0, confidence)
             for index, confidence in sorted(written.items())
         ]
+        name, model_hash = run.model
         change.records[target.label] = replace(
             old,
             parts=(*kept, *new),
-            model=model.model_name,
-            model_hash=model.model_hash,
+            model=name,
+            model_hash=model_hash,
             contrast_limits=self.planes.contrast_limits,
             channel=self.planes.channel,
         )
@@ -199,7 +252,15 @@ class Propagating(Automatic):
                 return True
         return False
 
-    def _targets(self, label: int, axis: str, view: str, first: int, last: int) -> list[Target]:
+    def _targets(
+        self,
+        label: int,
+        axis: str,
+        view: str,
+        first: int,
+        last: int,
+        painted: Collection[PlaneIndex],
+    ) -> Generator[None, None, list[Target]]:
         """Return what is known of an object, one target for each stack of planes it lies in."""
         box = self._state.store.census.box(label) if label > 0 else None
         if box is None:
@@ -215,37 +276,32 @@ class Propagating(Automatic):
         along = box[self.planes.label_axes.index(axis)]
         record = self.objects.get(label) or SegmentedObject(label)
         parts = {part.plane: part for part in record.parts}
-        painted = self._painted_planes(label, view)
         targets = []
         for fixed in product(*spans):
             anchors: dict[int, Region] = {}
             stale: dict[int, Box] = {}
-            stops = set()
+            stops = {
+                plane.index[at]
+                for plane, part in parts.items()
+                if plane.view == view
+                and _without(plane.index, at) == _without(fixed, at)
+                and _is_stop_sign(part)
+            }
             for index in _indices(along):
                 plane = PlaneIndex(view, (*fixed[:at], index, *fixed[at + 1 :]))
                 region = self._region(label, plane, box)
                 part = parts.get(plane)
-                if region is None or (part is not None and _is_stop_sign(part)):
+                yield
+                if region is None or index in stops:
                     continue
                 if part is not None and part.prompts.is_empty and plane not in painted:
                     stale[index] = region.box
                 else:
                     anchors[index] = region
-            for plane, part in parts.items():
-                same = plane.view == view and _without(plane.index, at) == _without(fixed, at)
-                if same and _is_stop_sign(part):
-                    stops.add(plane.index[at])
             if anchors:
                 inside = {index: one for index, one in stale.items() if first <= index <= last}
-                targets.append(
-                    Target(
-                        label,
-                        PlaneIndex(view, fixed),
-                        anchors,
-                        frozenset(stops),
-                        inside,
-                    )
-                )
+                place = PlaneIndex(view, fixed)
+                targets.append(Target(label, place, anchors, frozenset(stops), inside))
         return targets
 
     def _why_not(self, label: int) -> str:
@@ -267,24 +323,24 @@ class Propagating(Automatic):
         y0, x0, y1, x1 = box
         return self.planes.label_slices(plane, slice(y0, y1), slice(x0, x1))
 
-    def _painted_planes(self, label: int, view: str) -> set[PlaneIndex]:
-        """Return the planes on which somebody painted after the last propagation of an object."""
+    def _painted_planes(self, labels: Iterable[int], view: str) -> dict[int, set[PlaneIndex]]:
+        """Return for each object the planes that somebody painted on after its last propagation."""
         others = [letter for letter in self.planes.label_axes if letter not in view]
-        painted: set[PlaneIndex] = set()
-        done = (action for action in self.history.changes() if isinstance(action, Change))
-        for change in done:
+        painted: dict[int, set[PlaneIndex]] = {label: set() for label in labels}
+        for change in self.history.changes():
+            if not isinstance(change, Change) or change.name not in ("edit", "propagate"):
+                continue
             for edit in change.edits:
-                if edit.labels is not None and label not in edit.labels:
+                touched = painted.keys() if edit.labels is None else painted.keys() & edit.labels
+                if edit.bbox is None or not touched:
                     continue
-                box = edit.bbox
-                if box is None:
-                    continue
-                spans = [_indices(box[self.planes.label_axes.index(one)]) for one in others]
+                spans = [_indices(edit.bbox[self.planes.label_axes.index(one)]) for one in others]
                 planes = {PlaneIndex(view, index) for index in product(*spans)}
-                if change.name == "edit":
-                    painted |= planes
-                elif change.name == "propagate":
-                    painted -= planes
+                for label in touched:
+                    if change.name == "edit":
+                        painted[label] |= planes
+                    else:
+                        painted[label] -= planes
         return painted
 
 
