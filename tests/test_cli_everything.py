@@ -83,7 +83,10 @@ def test_nothing_found_is_a_file_without_objects(
     code, output = everything(stack, "--plane", 1, "--min-score", 2)
     assert code == 0
     assert not read_labels(output).labels.any()
-    assert "lower --min-score" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "0 objects in" in printed.out
+    (line,) = printed.err.splitlines()
+    assert line.startswith("samari: no mask was within the thresholds; lower --min-score")
 
 
 @pytest.mark.parametrize(

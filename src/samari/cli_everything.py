@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from samari.cli import (
-    COMMANDS,
+from samari.cli import COMMANDS
+from samari.cli_image import (
     add_image_options,
     checked_output,
-    fetch_model,
     image_options,
     number,
     open_image,
+    open_session,
+    save_objects,
 )
 from samari.errors import InputError
+from samari.terminal import progress_line
 
 if TYPE_CHECKING:
     import argparse
 
     from samari.engine.planes import PlaneIndex
-    from samari.engine.session import Session
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -67,8 +68,6 @@ def _everything(arguments: argparse.Namespace) -> int:
 
     from samari.engine.candidates import Thresholds
     from samari.engine.planes import ImagePlanes
-    from samari.engine.predict import Segmenter
-    from samari.engine.session import Session
 
     names = ("min_score", "min_stability", "min_size", "max_size", "overlap")
     thresholds = {name: getattr(arguments, name) for name in names}
@@ -76,21 +75,18 @@ def _everything(arguments: argparse.Namespace) -> int:
     file = open_image(arguments)
     options = image_options(arguments, file)
     wanted = _planes(arguments, ImagePlanes(file.image, **options))
-    fetch_model(arguments.model)
-    session = Session(
-        file.image,
-        segmenter=Segmenter(arguments.model, device=arguments.device),
-        scale=file.scale,
-        units=file.units,
-        name=file.name,
-        **options,
-    )
-    labels = _run(session, wanted, arguments.points_per_side, thresholds)
-    session.save(output)
-    where = f"{session.labels.shape} {session.planes.label_axes}"
-    print(f"{output}: {len(labels)} objects in {where}")
-    if not labels:
-        print("No mask was within the thresholds; lower --min-score or --min-stability for more.")
+    session = open_session(arguments, file, options)
+    with progress_line("segmenting") as progress:
+        session.segment_everything(
+            wanted, points_per_side=arguments.points_per_side, progress=progress, **thresholds
+        )
+    save_objects(session, output)
+    if not session.objects:
+        print(
+            "samari: no mask was within the thresholds; lower --min-score or --min-stability for "
+            "more",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -106,24 +102,3 @@ def _planes(arguments: argparse.Namespace, planes: Any) -> tuple[PlaneIndex, ...
         )
     wanted = None if arguments.all_planes else arguments.plane
     return planes_of(planes, planes.canonical_view("YX"), wanted)
-
-
-def _run(
-    session: Session,
-    wanted: tuple[PlaneIndex, ...],
-    points_per_side: int,
-    thresholds: dict[str, Any],
-) -> list[int]:
-    """Segment, with a line that says how far it is where somebody reads along."""
-    if not sys.stderr.isatty():
-        return session.segment_everything(wanted, points_per_side=points_per_side, **thresholds)
-
-    def progress(done: int, total: int) -> None:
-        print(f"\rsegmenting: {100 * done // total} %", end="", file=sys.stderr, flush=True)
-
-    try:
-        return session.segment_everything(
-            wanted, points_per_side=points_per_side, progress=progress, **thresholds
-        )
-    finally:
-        print(file=sys.stderr)

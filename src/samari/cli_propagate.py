@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from samari.cli import (
-    COMMANDS,
+from samari.cli import COMMANDS
+from samari.cli_image import (
     accept_objects,
     add_image_options,
     checked_output,
-    fetch_model,
     image_options,
     open_image,
+    open_session,
     save_objects,
 )
 from samari.errors import InputError
+from samari.terminal import progress_line
 
 if TYPE_CHECKING:
     import argparse
-
-    from samari.engine.propagate import PropagationReport
-    from samari.engine.session import Session
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -52,9 +49,7 @@ def _propagate(arguments: argparse.Namespace) -> int:
     output = checked_output(arguments)
 
     from samari.engine.planes import ImagePlanes
-    from samari.engine.predict import Segmenter
     from samari.engine.prompt_files import prompts_by_object, read_prompt_file
-    from samari.engine.session import Session
 
     file = open_image(arguments)
     options = image_options(arguments, file)
@@ -64,35 +59,13 @@ def _propagate(arguments: argparse.Namespace) -> int:
         raise InputError(f"the image has axes {planes.label_axes}: there is no axis {axis} to go")
     objects = prompts_by_object(read_prompt_file(arguments.prompts), planes)
     wanted = arguments.range and (arguments.range[0], arguments.range[1] + 1)
-    fetch_model(arguments.model)
-    session = Session(
-        file.image,
-        segmenter=Segmenter(arguments.model, device=arguments.device),
-        scale=file.scale,
-        units=file.units,
-        name=file.name,
-        **options,
-    )
+    session = open_session(arguments, file, options)
     refused = accept_objects(session, objects)
-    report = _run(session, axis, wanted)
+    with progress_line("propagating") as progress:
+        report = session.propagate(sorted(session.objects), axis, wanted, progress)
     for label in sorted(session.objects):
         found = report.confidence.get(label, {})
         lowest = f", lowest confidence {min(found.values()):.2f}" if found else ""
         print(f"label {label}: {len(found)} planes added{lowest}")
     save_objects(session, output, refused)
     return 0
-
-
-def _run(session: Session, axis: str, wanted: tuple[int, int] | None) -> PropagationReport:
-    """Propagate, with a line that says how far it is where somebody reads along."""
-    labels = sorted(session.objects)
-    if not sys.stderr.isatty():
-        return session.propagate(labels, axis, wanted)
-
-    def progress(done: int, total: int) -> None:
-        print(f"\rpropagating: {100 * done // total} %", end="", file=sys.stderr, flush=True)
-
-    try:
-        return session.propagate(labels, axis, wanted, progress)
-    finally:
-        print(file=sys.stderr)

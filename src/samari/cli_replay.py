@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samari.cli import COMMANDS, checked_output, fetch_model
-from samari.errors import InputError, LabelsError
+from samari.cli import COMMANDS
+from samari.cli_image import add_output_options, checked_output, fetch_model, save_objects
+from samari.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
@@ -24,8 +25,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("journal", metavar="JOURNAL", help="a journal, or the TIFF it lies beside")
     parser.add_argument("image", metavar="IMAGE", help="the image that it was made on")
-    parser.add_argument("-o", "--output", required=True, metavar="LABELS.tif", help="label TIFF")
-    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    add_output_options(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--model", help="a name, folder or weights file; the journal's own by default")
     how.add_argument(
@@ -64,10 +64,6 @@ def _replay(arguments: argparse.Namespace) -> int:
         default = arguments.model is None and arguments.device == "auto"
         segmenter = None if default else Segmenter(model, device=arguments.device)
         session = Session.replay(journal, image, labels=labels, segmenter=segmenter)
-    session.save(output)
-    where = f"{session.labels.shape} {session.planes.label_axes}"
-    print(f"{output}: {len(session.objects)} objects in {where}")
-    if session.missing:
-        named = ", ".join(map(str, session.missing))
-        raise LabelsError(f"{output} was saved without {named}: the model finds nothing there")
+    missing = ", ".join(map(str, session.missing))
+    save_objects(session, output, [f"{missing}: the model finds nothing there"] if missing else [])
     return 0

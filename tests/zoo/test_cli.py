@@ -14,8 +14,9 @@ import pytest
 
 from samari.errors import ModelError
 from samari.sam.weights import load_model, save_model
+from samari.terminal import megabytes
 from samari.zoo import MODELS, load
-from samari.zoo.cli import _progress_line, add_parser
+from samari.zoo.cli import add_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,8 +65,12 @@ def test_path_prints_the_path_and_nothing_else(
 
 
 def test_download_shows_how_far_it_is(
-    capsys: pytest.CaptureFixture[str], listed: Any, home: Path
+    capsys: pytest.CaptureFixture[str],
+    listed: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     listed()
     assert _run("download", "test_lm") == 0
     output = capsys.readouterr()
@@ -114,7 +119,7 @@ def test_decimal_commas_in_the_locale_change_nothing(
 
     def everything() -> tuple[str, ...]:
         _run("list")
-        _progress_line("m")(1_234_567, 2_500_000_000)
+        print(megabytes(1_234_567, 2_500_000_000))
         save_model(load_model(tiny_model_folder), tmp_path / "out")
         config = (tmp_path / "out" / "config.json").read_text()
         return (*capsys.readouterr(), config, load(tmp_path / "out").hash)

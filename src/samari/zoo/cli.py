@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from samari.terminal import megabytes, progress_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from pathlib import Path
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -43,7 +44,7 @@ def _list(arguments: argparse.Namespace) -> int:
         where = "here" if available(name) else "to download"
         if info.source == "bundled":
             where = "part of Samari"
-        rows.append((name, _megabytes(info.size_bytes), where, info.licence, info.good_for))
+        rows.append((name, megabytes(info.size_bytes), where, info.licence, info.good_for))
     rows += [(name, "", "added by you", "", "") for name in added()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
@@ -67,15 +68,22 @@ def _path(arguments: argparse.Namespace) -> int:
 
 
 def _download(arguments: argparse.Namespace) -> int:
-    from samari.zoo import find, resolve
+    from samari.zoo import find
 
     here = find(arguments.name)
     if here is not None:
         print(f"{arguments.name} is here already: {here}")
         return 0
-    path = resolve(arguments.name, progress=_progress_line(arguments.name))
-    print(f"{arguments.name} is in {path}")
+    print(f"{arguments.name} is in {download(arguments.name)}")
     return 0
+
+
+def download(name: str) -> Path:
+    """Download a model of the list, with a line that says how far it is; return where it is."""
+    from samari.zoo import resolve
+
+    with progress_line(f"downloading {name}", megabytes) as progress:
+        return resolve(name, progress=progress)
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -84,22 +92,3 @@ def _add(arguments: argparse.Namespace) -> int:
     folder = add(arguments.file, arguments.name)
     print(f"added {folder.name}: {folder}")
     return 0
-
-
-def _progress_line(name: str) -> Callable[[int, int], None]:
-    """Return a progress callback that keeps one line on stderr up to date."""
-    shown = ""
-
-    def progress(done: int, total: int) -> None:
-        nonlocal shown
-        share = f" of {_megabytes(total)}, {100 * done // total} %" if total else ""
-        line = f"downloading {name}: {_megabytes(done)}{share}"
-        if line != shown:
-            print(f"\r{line}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-            shown = line
-
-    return progress
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB"

@@ -1,0 +1,163 @@
+"""What the commands that turn an image into labels share: options, the session, the last lines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samari.errors import InputError, LabelsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from samari.engine.images import ImageFile
+    from samari.engine.planes import PlaneIndex
+    from samari.engine.prompts import PlanePrompts
+    from samari.engine.session import Session
+
+__all__ = [
+    "accept_objects",
+    "add_image_options",
+    "add_output_options",
+    "add_reading_options",
+    "checked_output",
+    "fetch_model",
+    "image_options",
+    "number",
+    "open_image",
+    "open_session",
+    "save_objects",
+]
+
+
+def number(text: str) -> float:
+    """Return the number that an option was given."""
+    from samari.engine.prompt_files import parse_number
+
+    try:
+        return parse_number(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that turns an image into labels."""
+    add_output_options(parser)
+    add_reading_options(parser)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that writes labels."""
+    parser.add_argument("-o", "--output", required=True, metavar="LABELS.tif", help="label TIFF")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that shows an image to a model."""
+    parser.add_argument("--model", default="samari-tiny", help="a name, folder or weights file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--axes", help="letters of TCZYX, one for each axis of the image")
+    parser.add_argument("--channel", type=int, metavar="N", help="which channel, counted from 0")
+    parser.add_argument("--rgb", action="store_true", help="the last axis is colour")
+    parser.add_argument(
+        "--contrast-limits", type=number, nargs=2, metavar=("LOW", "HIGH"),
+        help="intensities shown as black and white; 1 and 99.8 %% of the image by default",
+    )  # fmt: skip
+
+
+def checked_output(arguments: argparse.Namespace) -> Path:
+    """Refuse an output that cannot be written before minutes are spent on its contents."""
+    output, image = Path(arguments.output), Path(arguments.image)
+    if output.suffix.lower() not in {".tif", ".tiff"}:
+        raise InputError(f"the output {output} must end in .tif or .tiff")
+    if not output.parent.is_dir():
+        raise InputError(f"there is no folder {output.parent} for the output; make it first")
+    if output.exists() and image.exists() and output.samefile(image):
+        raise InputError(f"the output {output} is the image itself; give it another name")
+    if output.exists() and not arguments.overwrite:
+        raise InputError(f"{output} exists; add --overwrite to replace it")
+    return output
+
+
+def open_image(arguments: argparse.Namespace) -> ImageFile:
+    """Read the image, and say what the user should know about it."""
+    from samari.engine.images import read_image
+
+    file = read_image(arguments.image)
+    if file.note:
+        print(f"samari: {file.note}", file=sys.stderr)
+    rgb = file.rgb or arguments.rgb
+    if arguments.axes is None and rgb == file.rgb:
+        return file
+    return file.with_axes(arguments.axes, rgb=rgb)
+
+
+def image_options(arguments: argparse.Namespace, file: ImageFile) -> dict[str, Any]:
+    """Return how the image is to be read, for `ImagePlanes` and `Session`."""
+    return {
+        "axes": file.axes,
+        "rgb": file.rgb,
+        "channel": arguments.channel,
+        "contrast_limits": arguments.contrast_limits and tuple(arguments.contrast_limits),
+    }
+
+
+def open_session(
+    arguments: argparse.Namespace, file: ImageFile, options: Mapping[str, Any]
+) -> Session:
+    """Open a session on an image, with the model that was asked for; it may be downloaded first."""
+    from samari.engine.predict import Segmenter
+    from samari.engine.session import Session
+
+    fetch_model(arguments.model)
+    segmenter = Segmenter(arguments.model, device=arguments.device)
+    return Session(
+        file.image,
+        segmenter=segmenter,
+        scale=file.scale,
+        units=file.units,
+        name=file.name,
+        **options,
+    )
+
+
+def fetch_model(model: str) -> None:
+    """Download a model that is not here yet, with a line that says how far it is."""
+    from samari.zoo import MODELS, available
+    from samari.zoo.cli import download
+
+    if model in MODELS and not available(model):
+        download(model)
+
+
+def accept_objects(
+    session: Session, objects: Mapping[str, Mapping[PlaneIndex, PlanePrompts]]
+) -> list[str]:
+    """Make objects of prompts, a line for each; return why some were refused."""
+    from samari.engine.session import PendingObject, PendingPart
+
+    refused = []
+    for name, parts in objects.items():
+        pending = tuple(PendingPart(plane, prompts) for plane, prompts in parts.items())
+        session.set_pending((PendingObject(pending),))
+        try:
+            (label,) = session.accept()
+        except LabelsError as error:  # one empty mask must not cost the other objects
+            session.discard()
+            refused.append(f"object {name}: {error}")
+        else:
+            print(f"object {name}: label {label}")
+    if not session.objects:
+        raise LabelsError(f"nothing to save; {'; '.join(refused)}")
+    return refused
+
+
+def save_objects(session: Session, output: Path, refused: Sequence[str] = ()) -> None:
+    """Save the labels, and say what is in them and what is not."""
+    session.save(output)
+    axes = session.planes.label_axes
+    print(f"{output}: {len(session.objects)} objects in {session.labels.shape} {axes}")
+    if refused:
+        raise LabelsError(f"{output} was saved without {'; '.join(refused)}")
