@@ -268,6 +268,40 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_nothing_is_lost(
     assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3, 4, 5}
 
 
+def test_a_line_that_cannot_be_made_is_told_once_and_tried_again(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any, said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def no_memory(*arguments: Any) -> None:
+        raise MemoryError("no room for a line")
+
+    c = annotated(noise(30, 40))
+    with monkeypatch.context() as patch:
+        patch.setattr("samari.engine.journal.step_json", no_memory)
+        for k in range(3):
+            click(c, 6 + 5 * k, 10 + 3 * k)
+        assert workshop.files.wait(5)
+    (sentence,) = said
+    assert "no room for a line" in sentence
+    assert "save the labels to be safe" in sentence
+    click(c, 25, 35)
+    assert workshop.files.wait(5)
+    assert read_journal(journals()[0]).labels() == {1, 2, 3, 4}
+
+
+def test_a_search_for_unsaved_work_that_fails_is_told(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any, said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def broken(*arguments: Any) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("samari.plugin.journal_sync.find_lost", broken)
+    annotated(noise(30, 40))
+    assert workshop.files.wait(5)
+    assert ["Unsaved work" in sentence for sentence in said] == [True]
+
+
 def test_without_autosave_nothing_is_written_before_the_save(
     annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, workshop: Any,
     monkeypatch: pytest.MonkeyPatch,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from samari.engine.history import Group
+from samari.engine.history import single
 from samari.engine.state import Change
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def events_of(action: Action, *, replaced: bool) -> list[SessionEvent]:
         Whether the label array became another one.
     """
     events: list[SessionEvent] = []
-    for member in action.actions if isinstance(action, Group) else (action,):
+    for member in single(action):
         if not isinstance(member, Change):
             # Somebody else pushed it: it may have changed anything.
             events += [SessionEvent("labels", None, replaced), SessionEvent("objects")]

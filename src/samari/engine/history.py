@@ -55,38 +55,29 @@ class Opaque:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Several actions that are undone and redone as one."""
-
-    actions: tuple[Action, ...]
-
-    def undo(self) -> None:
-        """Undo all of them, the last one first."""
-        for action in reversed(self.actions):
-            action.undo()
-
-    def redo(self) -> None:
-        """Redo all of them, the first one first."""
-        for action in self.actions:
-            action.redo()
-
-
-def single(action: Action) -> tuple[Action, ...]:
-    """Return the actions that an action consists of, the first one first."""
-    if not isinstance(action, Group):
-        return (action,)
-    return tuple(one for member in action.actions for one in single(member))
-
-
-@dataclass(frozen=True, eq=False)
-class Growing(Group):
+class Growing:
     """A step that is made in parts, while the user may do other things: a long automatic job.
 
     It lies in the history where its first part was pushed. Its later parts change labels that the
     steps above it do not touch, so the order in which those and these are undone does not matter.
     """
 
-    actions: list[Change] = field(default_factory=list)  # type: ignore[assignment]
+    actions: list[Change] = field(default_factory=list)
+
+    def undo(self) -> None:
+        """Undo all parts, the last one first."""
+        for action in reversed(self.actions):
+            action.undo()
+
+    def redo(self) -> None:
+        """Redo all parts, the first one first."""
+        for action in self.actions:
+            action.redo()
+
+
+def single(action: Action) -> tuple[Action, ...]:
+    """Return the actions that an action consists of, the first one first."""
+    return tuple(action.actions) if isinstance(action, Growing) else (action,)
 
 
 class History:

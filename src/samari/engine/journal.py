@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from samari.engine.atomic import replacing
 from samari.engine.checks import file_name
-from samari.engine.history import Group, Growing
+from samari.engine.history import Growing
 from samari.engine.journal_file import ENDING, is_held
 from samari.engine.journal_lines import Step, encode, lines_of, now, read_step, step_json
 from samari.engine.journal_opening import check_opening
@@ -76,7 +76,7 @@ class Journal:
         Each is a list: of one change, or of the parts of a growing step, as long as nothing else
         was done between them.
         """
-        done = {one for action in history.done for one in members(action)}
+        done = set(history.done)
         found: list[list[Change]] = []
         last = None
         for change, action in self._steps:
@@ -120,21 +120,19 @@ class Journal:
 
     def record(self, name: str, action: Action) -> None:
         """Take a step: "do", "undo" or "redo" an action, "grow" it by its newest part."""
-        parts = members(action)
-        for one in reversed(parts) if name == "undo" else parts:
-            if name in ("undo", "redo"):
-                if one in self._numbers:
-                    self._append(_Said({"line": name, "step": self._numbers[one], "time": now()}))
-                continue
-            change = one.actions[-1] if isinstance(one, Growing) else one
-            if is_recorded(change):
-                assert isinstance(change, Change)
-                if any(record and record.parts for _, _, record in change.records):
-                    change.details.setdefault("model", self.model)
-                self._steps.append((change, one))
-                first = self._numbers.setdefault(one, self.count)
-                grows = first if first < self.count else None
-                self._append(_Done(self.count, change, now(), grows))
+        if name in ("undo", "redo"):
+            if action in self._numbers:
+                self._append(_Said({"line": name, "step": self._numbers[action], "time": now()}))
+            return
+        change = action.actions[-1] if isinstance(action, Growing) else action
+        if is_recorded(change):
+            assert isinstance(change, Change)
+            if any(record and record.parts for _, _, record in change.records):
+                change.details.setdefault("model", self.model)
+            self._steps.append((change, action))
+            first = self._numbers.setdefault(action, self.count)
+            grows = first if first < self.count else None
+            self._append(_Done(self.count, change, now(), grows))
 
     def saved_line(self, path: str | os.PathLike[str], length: int | None = None) -> bytes:
         """Return the line that a label file has what the first `length` tell; by default all.
@@ -227,13 +225,6 @@ class _Said:
 
     def __call__(self) -> bytes:
         return encode(self.value)
-
-
-def members(action: Action) -> list[Action]:
-    """Return the actions of a group, one by one; a growing step is one, however many parts."""
-    if isinstance(action, Group) and not isinstance(action, Growing):
-        return [one for member in action.actions for one in members(member)]
-    return [action]
 
 
 def is_recorded(action: Action) -> bool:

@@ -59,7 +59,8 @@ def resume(session: Recorded, log: JournalLog, labels: Any, *, from_file: bool) 
         See `Session.take_up`.
     """
     found = np.asarray(labels)
-    expected = labels_of(log.until_saved(), session.planes) if from_file else None
+    behind = from_file and not log.is_saved
+    expected = labels_of(log.until_saved(), session.planes) if behind else None
     session.take_up(log)
     changed = (np.asarray(session.labels) if expected is None else expected) != found
     if not changed.any():

@@ -114,7 +114,7 @@ class JournalSync:
             yield 0, 1
             return find_lost(planes, name, known)
 
-        self._files.submit(Job(steps, done=self._on_found, failed=_ignore))
+        self._files.submit(Job(steps, done=self._on_found, failed=self._on_not_found))
 
     def restore(self) -> int:
         """Take up the lost journal and go on in its file; return how many objects came back.
@@ -244,6 +244,9 @@ class JournalSync:
         if lost is not None:
             self._found()
 
+    def _on_not_found(self, job: Job, error: BaseException) -> None:
+        self._told(f"Unsaved work on this image could not be looked for: {error!r}")
+
     def _on_moved(self, job: Job, line: bytes) -> None:
         if self._closed:
             return
@@ -271,23 +274,40 @@ class _Writer:
         self._files = files
         self._told = weakref.WeakMethod(told)
         self.problems: list[str] = []
+        self._failing = False
 
     def write_soon(self, flush: Callable[[], None]) -> None:
         """Call `flush` on the I/O thread, before everything else that waits there."""
 
         def steps(job: Job) -> Generator[tuple[int, int], None, None]:
-            flush()
+            self._write(flush)
             yield 1, 1
 
-        job = Job(steps, Priority.CLICK, done=self._on_written, failed=_ignore)
+        # Only `close` of the thread cancels it: what is left is then written by that of the file.
+        job = Job(steps, Priority.CLICK, done=self._on_written)
         self._files.submit(job)
         QTimer.singleShot(PATIENCE, lambda: self._hurry(job, flush))
 
-    @staticmethod
-    def _hurry(job: Job, flush: Callable[[], None]) -> None:
+    def _hurry(self, job: Job, flush: Callable[[], None]) -> None:
         """Write from a thread of its own if a long save keeps the I/O thread."""
         if job.state == "waiting":
-            threading.Thread(target=flush, name="samari-journal", daemon=True).start()
+            threading.Thread(
+                target=self._write, args=[flush], name="samari-journal", daemon=True
+            ).start()
+
+    def _write(self, flush: Callable[[], None]) -> None:
+        """Write; what the file does not tell by itself is kept for the user, once."""
+        try:
+            flush()
+        except Exception as error:
+            if not self._failing:
+                self.problems.append(
+                    f"The journal could not be written: {error!r}. Nothing is lost while the "
+                    "program runs; save the labels to be safe"
+                )
+            self._failing = True
+        else:
+            self._failing = False
 
     def _on_written(self, job: Job, result: Any) -> None:
         told = self._told()
@@ -309,7 +329,3 @@ def tiff_of(journal: Path) -> Path | None:
     """Return the TIFF that a journal lies beside, None if it lies elsewhere."""
     tiff = journal.with_name(journal.name.removesuffix(ENDING))
     return tiff if tiff != journal and tiff.suffix.lower() in (".tif", ".tiff") else None
-
-
-def _ignore(job: Job, error: BaseException) -> None:
-    """Do nothing: the threads were closed, and what was left is written by `close`."""
