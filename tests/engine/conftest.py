@@ -28,6 +28,7 @@ class DiscSegmenter:
 
     model_name: str = "discs"
     model_hash: str = "d15c"
+    picture_size: int = 1 << 20
     decoded: list[PlanePrompts] = field(default_factory=list)
     encoded: int = 0
 
@@ -46,7 +47,7 @@ class DiscSegmenter:
         masks = np.stack([self._mask(shape, prompts, radius) for radius in radii])
         scores = np.array([0.5, 0.9, 0.7], np.float32)
         choice = prompts.choice(prompts.n_steps - 1)
-        return Prediction(
+        return Prediction.of(
             masks, scores, np.zeros((3, 1, 1), np.float32), 1 if choice is None else choice
         )
 

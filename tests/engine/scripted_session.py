@@ -23,6 +23,7 @@ class Squares:
 
     model_name = "squares"
     model_hash = "5c"
+    picture_size = 1 << 20
 
     def encode_steps(self, rgb: Any) -> Any:
         yield 1, 1
@@ -40,7 +41,7 @@ class Squares:
         scores = np.array([0.5, 0.75, 0.25], np.float32)
         choice = prompts.choice(prompts.n_steps - 1)
         logits = np.zeros((3, 1, 1), np.float32)
-        return Prediction(masks, scores, logits, 1 if choice is None else choice)
+        return Prediction.of(masks, scores, logits, 1 if choice is None else choice)
 
 
 def opened(journal: str | None) -> Session:

@@ -12,7 +12,7 @@ import pytest
 from skimage.measure import label
 
 from samari.engine.mask_rule import MaskRule
-from samari.engine.masks import box_of
+from samari.engine.masks import box_of, boxed, pasted
 from samari.engine.predict import Segmenter
 from samari.engine.prompts import PlanePrompts
 from samari.errors import ModelError
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 def cut(prompts: PlanePrompts, margin: float | None = 0.1) -> tuple[Any, Any]:
     masks = np.ones((2, 40, 60), bool)
     masks[1, :15] = False
-    boxes = MaskRule(margin).cut(masks, [box_of(mask) for mask in masks], prompts)
-    assert boxes == [box_of(mask) for mask in masks]
-    return masks, boxes
+    crops, boxes = zip(*(boxed(mask) for mask in masks), strict=True)
+    crops, boxes = MaskRule(margin).cut(list(crops), list(boxes), prompts, (40, 60))
+    left = np.stack([pasted(*pair, (40, 60)) for pair in zip(crops, boxes, strict=True)])
+    assert boxes == [box_of(mask) for mask in left]
+    return left, boxes
 
 
 def test_nothing_is_drawn_beyond_the_box_and_its_margin() -> None:
@@ -63,11 +65,10 @@ def test_a_negative_point_outside_lifts_no_limit() -> None:
 
 
 def test_a_mask_wholly_outside_becomes_empty() -> None:
-    masks = np.zeros((1, 40, 60), bool)
-    masks[0, :5, :5] = True
-    boxes = MaskRule(0.1).cut(masks, [(0, 0, 5, 5)], PlanePrompts(box=(20, 20, 30, 30)))
+    prompts = PlanePrompts(box=(20, 20, 30, 30))
+    masks, boxes = MaskRule(0.1).cut([np.ones((5, 5), bool)], [(0, 0, 5, 5)], prompts, (40, 60))
     assert boxes == [None]
-    assert not masks.any()
+    assert not masks[0].size
 
 
 def test_a_model_without_the_setting_draws_where_it_sees_fit() -> None:

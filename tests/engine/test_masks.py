@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from samari.engine.frames import Frame, FrameRule
-from samari.engine.masks import CERTAIN, box_of, mask_prompt, masks_of
+from samari.engine.masks import CERTAIN, box_of, boxed, mask_prompt, masks_of, pasted
 
 RULES = {
     "padded": FrameRule(128, 16),
@@ -53,7 +53,8 @@ def logits_of(kind: str, shape: tuple[int, int]) -> np.ndarray:
 def test_drawing_only_around_objects_equals_both_resizes_in_full(rule, shape, kind):
     frame = RULES[rule].frame(shape)
     logits = logits_of(kind, frame.logits_shape)
-    masks, boxes = masks_of(logits, frame)
+    cut, boxes = masks_of(logits, frame)
+    masks = np.stack([pasted(mask, box, shape) for mask, box in zip(cut, boxes, strict=True)])
     full = resize_in_full(logits, frame)
     assert masks.shape == full.shape == (3, *shape)
     unclear = np.abs(full) < 1e-5
@@ -69,8 +70,19 @@ def test_the_padding_is_cut_off_before_the_second_resize():
     logits = np.full((1, *frame.logits_shape), -5, np.float32)
     logits[0, frame.logits_shape[0] // 2 + 1 :] = 5
     masks, boxes = masks_of(logits, frame)
-    assert not masks.any()
+    assert not masks[0].size
     assert boxes == [None]
+
+
+def test_what_is_cut_out_can_be_pasted_back():
+    mask = np.zeros((9, 12), bool)
+    assert boxed(mask)[1] is None
+    np.testing.assert_array_equal(pasted(*boxed(mask), mask.shape), mask)
+    mask[2, 3] = mask[6, 10] = True
+    cut, box = boxed(mask[1:], (1, 0))
+    assert box == (2, 3, 7, 11)
+    assert cut.base is None  # keeps no plane in memory
+    np.testing.assert_array_equal(pasted(cut, box, mask.shape), mask)
 
 
 def test_a_box_holds_all_pixels_and_no_empty_margin():
@@ -91,7 +103,8 @@ def test_a_mask_prompt_comes_back_as_the_mask(rule, shape):
     logits = mask_prompt(mask, frame)
     assert logits.shape == frame.logits_shape
     assert logits.dtype == np.float32
-    back = masks_of(logits[None], frame)[0][0]
+    (cut,), (box,) = masks_of(logits[None], frame)
+    back = pasted(cut, box, shape)
     assert (mask & back).sum() / (mask | back).sum() > 0.95
 
 

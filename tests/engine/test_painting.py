@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samari.engine.masks import boxed, pasted
 from samari.engine.painting import Painting
 from samari.engine.prompts import PlanePrompts
 from samari.engine.session import Session
@@ -15,6 +16,7 @@ class Square:
     """Answers with a square around the last point; a second positive point doubles it."""
 
     model_name, model_hash = "square", "0"
+    picture_size = 1 << 20
 
     def encode_steps(self, rgb: Any) -> Any:
         yield from ()
@@ -30,7 +32,7 @@ class Square:
                 masks[i, y - r : y + r, x - r : x + r] = True
         choice = prompts.choice(prompts.n_steps - 1)
         scores = np.array([0.5, 0.9, 0.7], np.float32)
-        return Prediction(masks, scores, np.zeros((3, 1, 1), np.float32), choice or 1)
+        return Prediction.of(masks, scores, np.zeros((3, 1, 1), np.float32), choice or 1)
 
 
 @pytest.fixture
@@ -110,7 +112,9 @@ def test_a_painting_is_boxed_and_compares_by_content() -> None:
     assert painting == Painting((400, 500), np.ones((10, 20), bool), np.zeros((10, 20), bool))
     assert PlanePrompts(((1, 1),), (1,), painted=painting) != PlanePrompts(((1, 1),), (1,))
     assert PlanePrompts(((1, 1),), (1,), painted=painting).asked == PlanePrompts(((1, 1),), (1,))
-    np.testing.assert_array_equal(painting.over(before), after)
+    for beneath in (before, after, before | (np.arange(1000) < 503)):
+        painted = pasted(*painting.over(*boxed(beneath)), beneath.shape)
+        np.testing.assert_array_equal(painted, beneath | after)
 
 
 @pytest.mark.parametrize(

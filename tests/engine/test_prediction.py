@@ -12,7 +12,7 @@ def three(chosen: int = 0) -> Prediction:
     masks[0, 1:3, 2:5] = True
     masks[1, 4, 6] = True
     scores = np.array([0.2, 0.9, 0.4], np.float32)
-    return Prediction(masks, scores, np.zeros((3, 8, 8), np.float32), chosen)
+    return Prediction.of(masks, scores, np.zeros((3, 8, 8), np.float32), chosen)
 
 
 def test_best_is_the_highest_score():
@@ -39,4 +39,4 @@ def test_boxes_hold_their_masks():
 )
 def test_what_does_not_belong_together_is_refused(scores, logits, chosen):
     with pytest.raises(InputError, match="3 masks"):
-        Prediction(np.zeros((3, 2, 2), bool), np.zeros(scores), np.zeros((logits, 1, 1)), chosen)
+        Prediction.of(np.zeros((3, 2, 2), bool), np.zeros(scores), np.zeros((logits, 1, 1)), chosen)

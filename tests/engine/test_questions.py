@@ -191,8 +191,7 @@ def test_earlier_answers_are_kept_up_to_the_limit(flat):
     flat.add_point((20, 30))
     (first,) = flat.requests()
     prediction = compute(flat, first)
-    size = prediction.masks.nbytes + prediction.logits.nbytes + prediction.scores.nbytes
-    table = AnswerTable(max_bytes=2 * size)
+    table = AnswerTable(max_bytes=2 * prediction.nbytes)
     requests = [Request(PlaneIndex("YX"), PlanePrompts(((y, 3),), (1,))) for y in range(3)]
     for request in requests:
         table.put(request, prediction)

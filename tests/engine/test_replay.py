@@ -29,6 +29,7 @@ class Smaller:
     """Another model: the discs of the first one, half as wide, and nothing at some places."""
 
     model_name, model_hash = "smaller", "5a11"
+    picture_size = 1 << 20
 
     def __init__(self, discs, blind=()):
         self.discs, self.blind = discs, blind
@@ -41,7 +42,7 @@ class Smaller:
         masks = found.masks[:1].copy()
         if any(point in self.blind for point in prompts.points):
             masks[:] = False
-        return Prediction(masks, found.scores[:1], found.logits[:1], 0)
+        return Prediction.of(masks, found.scores[:1], found.logits[:1], 0)
 
 
 def worked(segmenter, journal=None):
@@ -156,7 +157,7 @@ def test_what_the_hand_did_last_holds_whatever_a_model_says(tmp_path, discs):
     session.add_point((0, 40, 40))
     session.accept()
     wide = Smaller(discs)
-    wide.predict_prompts = lambda embedding, prompts: Prediction(
+    wide.predict_prompts = lambda embedding, prompts: Prediction.of(
         np.ones((1, 48, 56), bool), np.ones(1, np.float32), np.zeros((1, 1, 1), np.float32), 0
     )
     session.journal.file.close()

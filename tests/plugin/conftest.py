@@ -45,6 +45,7 @@ class Discs:
     requested: str = "discs"
     model_name: str = "discs"
     model_hash: str = "d15c"
+    picture_size: int = 1 << 20
     where: str = "CPU"
     loaded: bool = True
     blocks: int = 4
@@ -97,7 +98,7 @@ class Discs:
         scores = np.array([0.5, 0.9, 0.7], np.float32)
         choice = prompts.choice(prompts.n_steps - 1)
         chosen = 1 if choice is None else choice
-        return Prediction(np.stack(masks), scores, np.zeros((3, 1, 1), np.float32), chosen)
+        return Prediction.of(np.stack(masks), scores, np.zeros((3, 1, 1), np.float32), chosen)
 
 
 class DiscWorkshop(Workshop):

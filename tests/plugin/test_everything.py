@@ -36,6 +36,7 @@ class Finder:
     requested: str = "finder"
     model_name: str = "finder"
     model_hash: str = "f1"
+    picture_size: int = 1 << 20
     where: str = "CPU"
     device: str = "cpu"
     loaded: bool = True
@@ -71,7 +72,7 @@ class Finder:
             value = grey[tuple(np.round(prompt.points[0]).astype(int))]
             logits = np.where((grey == value) & (value > 0), 4, -4).astype(np.float32)[None]
             scores = np.array([value / 255], np.float32)
-            answers.append(Prediction(logits > 0, scores, logits, 0))
+            answers.append(Prediction.of(logits > 0, scores, logits, 0))
         return answers
 
 

@@ -39,6 +39,7 @@ class Recorded:
 
     requested = model_name = "recorded"
     model_hash = "0"
+    picture_size = 512
     where = "CPU"
     loaded = True
 

@@ -24,7 +24,7 @@ def test_a_mask_is_drawn_where_it_is_with_its_contour() -> None:
     masks = np.zeros((1, 200, 300), bool)
     masks[0, 50:60, 100:120] = True
     scores, logits = np.ones(1, np.float32), np.zeros((1, 1, 1), np.float32)
-    outline = Outline.of(Prediction(masks, scores, logits, 0), edge=9, fill=4)
+    outline = Outline.of(Prediction.of(masks, scores, logits, 0), edge=9, fill=4)
     assert outline is not None
     assert outline.box == (50, 100, 60, 120)
     picture = np.zeros((64, 64), np.uint8)
@@ -43,7 +43,7 @@ def test_a_contour_alone_leaves_what_is_inside() -> None:
 
 
 def test_an_empty_mask_has_no_outline() -> None:
-    nothing = Prediction(
+    nothing = Prediction.of(
         np.zeros((1, 9, 9), bool), np.ones(1, np.float32), np.zeros((1, 1, 1), np.float32), 0
     )
     assert Outline.of(nothing, 9, 4) is None

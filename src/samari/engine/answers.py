@@ -39,7 +39,7 @@ class AnswerTable:
             return None
         choice = request.prompts.choice(request.prompts.n_steps - 1)
         chosen = answer.best_index if choice is None else choice
-        if chosen >= len(answer.masks):
+        if chosen >= len(answer):
             return None  # the model says what is wrong with such a request
         return answer if answer.chosen == chosen else replace(answer, chosen=chosen)
 
@@ -47,8 +47,7 @@ class AnswerTable:
         """Keep an answer."""
         key = _question(request)
         self._current[key] = prediction
-        size = prediction.masks.nbytes + prediction.logits.nbytes + prediction.scores.nbytes
-        self._earlier.put(key, prediction, size)
+        self._earlier.put(key, prediction, prediction.nbytes)
 
     def keep(self, requests: Iterable[Request]) -> None:
         """Say what is pending now: only its answers are kept beyond the limit."""

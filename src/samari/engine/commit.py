@@ -78,9 +78,11 @@ def accept(
             for plane in dict.fromkeys((*obj.scope, *obj.planes)):
                 change.relabel(label, 0, planes.label_slices(plane))
         masks = [
-            (planes.label_slices(part.plane, slice(y0, y1), slice(x0, x1)), mask[y0:y1, x0:x1])
+            (
+                planes.label_slices(part.plane, slice(y0, y1), slice(x0, x1)),
+                answer.crops[answer.chosen],
+            )
             for part, answer in zip(obj.parts, answers, strict=True)
-            for mask in [answer.mask]
             for y0, x0, y1, x1 in [answer.bbox(answer.chosen) or (0, 0, 0, 0)]
         ]
         keep = labels if overwrite else None

@@ -90,7 +90,7 @@ class EmbeddingCache:
 
 
 def content_key(
-    rgb: NDArray[np.uint8], model_hash: str, crop: tuple[int, int, int, int] | None = None
+    rgb: NDArray[np.uint8], model_hash: str, plane_shape: tuple[int, int] | None = None
 ) -> str:
     """Return the name of the embedding of these pixels by this model.
 
@@ -101,11 +101,11 @@ def content_key(
     Parameters
     ----------
     rgb : ndarray of uint8, shape (H, W, 3)
-        The plane, or the part of it that is encoded.
+        What is encoded.
     model_hash : str
         Content hash of the weights.
-    crop : (y0, x0, y1, x1), optional
-        Where in its plane `rgb` lies, if it is not all of it.
+    plane_shape : (int, int), optional
+        Rows and columns that `rgb` stands for, if they are not its own.
 
     Returns
     -------
@@ -119,7 +119,8 @@ def content_key(
     """
     check_rgb(rgb)
     digest = hashlib.sha256()  # has instructions of its own on current processors
-    digest.update(f"{model_hash}|{rgb.shape}|{crop}|".encode())
+    stands_for = rgb.shape[:2] if plane_shape is None else tuple(plane_shape)
+    digest.update(f"{model_hash}|{rgb.shape}|{stands_for}|".encode())
     digest.update(np.ascontiguousarray(rgb).data)
     return digest.hexdigest()
 

@@ -236,12 +236,9 @@ class _Gathered:
 
     def add(self, point: NDArray[np.float64], answer: Prediction, frame: Frame) -> None:
         """Take the masks of a point that have any pixel."""
-        for index, mask in enumerate(answer.masks):
-            box = answer.bbox(index)
+        for index, (own, box) in enumerate(zip(answer.crops, answer.boxes, strict=True)):
             if box is None:
                 continue
-            y0, x0, y1, x1 = box
-            own = mask[y0:y1, x0:x1]
             stability = stability_of(answer.logits[index], frame)
             size = int(np.count_nonzero(own))
             score = float(answer.scores[index])
@@ -281,11 +278,8 @@ def stability_of(logits: NDArray[np.float32], frame: Frame) -> float:
     """
     # The weights of a resize add up to 1, so moving the logits moves the threshold.
     moved = np.stack([logits - STABILITY_OFFSET, logits + STABILITY_OFFSET])
-    masks, boxes = masks_of(moved, frame)
-    inner, outer = (
-        0 if box is None else int(np.count_nonzero(mask[box[0] : box[2], box[1] : box[3]]))
-        for mask, box in zip(masks, boxes, strict=True)
-    )
+    masks, _ = masks_of(moved, frame)
+    inner, outer = (int(np.count_nonzero(mask)) for mask in masks)
     return inner / outer if outer else 0.0
 
 

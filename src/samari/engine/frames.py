@@ -155,6 +155,7 @@ class Frame:
         Parameters
         ----------
         rgb : ndarray of uint8, shape (H, W, 3)
+            The plane, or all of it in fewer pixels.
 
         Returns
         -------
@@ -164,15 +165,15 @@ class Frame:
         Raises
         ------
         InputError
-            If `rgb` is not an RGB plane of `plane_shape`.
+            If `rgb` is not an RGB plane, or larger than `plane_shape`.
         """
         check_rgb(rgb)
-        if rgb.shape[:2] != self.plane_shape:
+        if rgb.shape[0] > self.plane_shape[0] or rgb.shape[1] > self.plane_shape[1]:
             raise InputError(
                 f"a plane of shape {rgb.shape[:2]} for the frame of {self.plane_shape}"
             )
         rows, cols = self.input_shape
-        if self.input_shape != self.plane_shape:
+        if self.input_shape != rgb.shape[:2]:
             picture = Image.fromarray(np.ascontiguousarray(rgb))
             rgb = np.asarray(picture.resize((cols, rows), Image.Resampling.BILINEAR))
         out = torch.zeros((1, 3, *self.padded_shape), dtype=torch.float32)

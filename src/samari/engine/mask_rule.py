@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from samari.engine.masks import box_of
+from samari.engine.masks import boxed
 from samari.errors import ModelError
 
 if TYPE_CHECKING:
@@ -112,42 +112,33 @@ class MaskRule:
             plane[gone] = -plane[gone]
 
     def cut(
-        self, masks: NDArray[np.bool_], boxes: list[Box | None], prompts: PlanePrompts
-    ) -> list[Box | None]:
+        self,
+        masks: list[NDArray[np.bool_]],
+        boxes: list[Box | None],
+        prompts: PlanePrompts,
+        shape: tuple[int, int],
+    ) -> tuple[list[NDArray[np.bool_]], list[Box | None]]:
         """Empty masks beyond the box, unless a positive point or the mask prompt lies there too.
 
         Parameters
         ----------
-        masks : ndarray of bool, shape (n, H, W)
-            Changed in place.
-        boxes : list of (y0, x0, y1, x1) or None
-            Where each mask lies, half-open, see `masks_of`.
+        masks, boxes : lists
+            As `masks_of` gives them.
         prompts : PlanePrompts
             What was asked.
+        shape : (int, int)
+            Rows and columns of the plane.
 
         Returns
         -------
-        list of (y0, x0, y1, x1) or None
-            Where each mask lies now.
+        masks, boxes : lists
+            What is left of each.
         """
-        limits = self._limits(prompts, masks.shape[1:])
+        limits = self._limits(prompts, shape)
         if limits is None:
-            return boxes
-        top, left, bottom, right = limits
-        kept: list[Box | None] = []
-        for mask, box in zip(masks, boxes, strict=True):
-            if box is None or (
-                top <= box[0] and left <= box[1] and box[2] <= bottom and box[3] <= right
-            ):
-                kept.append(box)
-                continue
-            y0, x0, y1, x1 = box
-            mask[y0 : min(top, y1), x0:x1] = False
-            mask[max(bottom, y0) : y1, x0:x1] = False
-            mask[y0:y1, x0 : min(left, x1)] = False
-            mask[y0:y1, max(right, x0) : x1] = False
-            kept.append(box_of(mask))
-        return kept
+            return masks, boxes
+        kept = [_within(mask, box, limits) for mask, box in zip(masks, boxes, strict=True)]
+        return [mask for mask, _ in kept], [box for _, box in kept]
 
     def _limits(self, prompts: PlanePrompts, shape: tuple[int, ...]) -> Box | None:
         """Return the pixels (half-open) that a mask may have; None if there is no limit."""
@@ -163,6 +154,20 @@ class MaskRule:
         # A pixel belongs to the box if its centre does.
         top, left = max(0, math.ceil(y0)), max(0, math.ceil(x0))
         return top, left, min(shape[0], math.floor(y1) + 1), min(shape[1], math.floor(x1) + 1)
+
+
+def _within(
+    mask: NDArray[np.bool_], box: Box | None, limits: Box
+) -> tuple[NDArray[np.bool_], Box | None]:
+    """Return the part of a mask, cut to its box, that lies in another box."""
+    if box is None:
+        return mask, None
+    y0, x0 = max(box[0], limits[0]), max(box[1], limits[1])
+    y1, x1 = min(box[2], limits[2]), min(box[3], limits[3])
+    if (y0, x0, y1, x1) == box:
+        return mask, box
+    rows, cols = slice(y0 - box[0], max(y0, y1) - box[0]), slice(x0 - box[1], max(x0, x1) - box[1])
+    return boxed(mask[rows, cols], (y0, x0))
 
 
 def _part_at(parts: NDArray[np.int32], row: int, col: int) -> int:

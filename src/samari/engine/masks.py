@@ -33,8 +33,8 @@ _STRIP = 2**15
 
 def masks_of(
     logits: NDArray[np.float32], frame: Frame
-) -> tuple[NDArray[np.bool_], list[Box | None]]:
-    """Resize mask logits to the plane and compare them with 0.
+) -> tuple[list[NDArray[np.bool_]], list[Box | None]]:
+    """Resize mask logits to the plane, compare them with 0, and cut each mask out.
 
     Only the pixels that can exceed 0 are computed: those whose weights reach a positive logit. The
     result is that of both resizes in full, but for rounding where a value is 0 within float32.
@@ -48,41 +48,59 @@ def masks_of(
 
     Returns
     -------
-    masks : ndarray of bool, shape (n, H, W)
+    masks : list of ndarray of bool, shape (y1 - y0, x1 - x0)
+        Each cut to its box; `pasted` makes planes of them.
     boxes : list of (y0, x0, y1, x1) or None
         Of each mask the box that holds it, half-open, in pixels of the plane; None if it is empty.
     """
-    masks = np.zeros((len(logits), *frame.plane_shape), dtype=bool)
     axes = [_AxisResize(frame, axis) for axis in (0, 1)]
-    boxes = [_draw(plane, mask, axes) for plane, mask in zip(logits, masks, strict=True)]
-    return masks, boxes
+    cut = [_drawn(plane, axes) for plane in logits]
+    return [mask for mask, _ in cut], [box for _, box in cut]
 
 
-def _draw(
-    logits: NDArray[np.float32], mask: NDArray[np.bool_], axes: list[_AxisResize]
-) -> Box | None:
-    """Fill in one mask and return its box."""
+def pasted(mask: NDArray[np.bool_], box: Box | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the plane (H, W) of a mask that is cut to its box; the inverse of `boxed`."""
+    plane = np.zeros(shape, dtype=bool)
+    if box is not None:
+        plane[box[0] : box[2], box[1] : box[3]] = mask
+    return plane
+
+
+def boxed(
+    mask: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)
+) -> tuple[NDArray[np.bool_], Box | None]:
+    """Cut a mask, whose first pixel is `corner` of the plane, to the box that holds it."""
+    inner = box_of(mask)
+    if inner is None:
+        return np.zeros((0, 0), dtype=bool), None
+    y0, x0, y1, x1 = inner
+    row, col = corner
+    return mask[y0:y1, x0:x1].copy(), (y0 + row, x0 + col, y1 + row, x1 + col)
+
+
+def _drawn(
+    logits: NDArray[np.float32], axes: list[_AxisResize]
+) -> tuple[NDArray[np.bool_], Box | None]:
+    """Return one mask, cut to its box."""
     positive = logits > 0
     spans = []
     for axis, resize in enumerate(axes):
         seen = np.flatnonzero(positive.any(axis=1 - axis))
         span = resize.reach(seen[0], seen[-1]) if len(seen) else None
         if span is None:
-            return None
+            return np.zeros((0, 0), dtype=bool), None
         spans.append(span)
     (y0, y1), (x0, x1) = spans
     taps_y, along_y = axes[0].weights(y0, y1)
     taps_x, along_x = axes[1].weights(x0, x1)
     wide = np.ascontiguousarray(_mixed(logits[taps_y, taps_x].T, along_x).T)
+    mask = np.empty((y1 - y0, x1 - x0), dtype=bool)
     # Rows of pixels in strips: temporaries that stay in the processor's cache.
     strip = max(1, _STRIP // (x1 - x0))
     for row in range(0, y1 - y0, strip):
         part = _mixed(wide, [(at[row : row + strip], w[row : row + strip]) for at, w in along_y])
-        np.greater(part, 0, out=mask[y0 + row : y0 + row + len(part), x0:x1])
-    inner = box_of(mask[y0:y1, x0:x1])
-    if inner is None:
-        return None
-    return inner[0] + y0, inner[1] + x0, inner[2] + y0, inner[3] + x0
+        np.greater(part, 0, out=mask[row : row + len(part)])
+    return boxed(mask, (y0, x0))
 
 
 def box_of(mask: NDArray[np.bool_]) -> Box | None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samari.engine.masks import box_of
+from samari.engine.masks import box_of, boxed
 from samari.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from samari.engine.masks import Box
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +114,30 @@ class Painting:
         (row, col), (rows, cols) = self.corner, self.added.shape
         return slice(row, row + rows), slice(col, col + cols)
 
-    def over(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return a copy of a mask (H, W) with what was painted."""
-        painted = mask.copy()
-        block = painted[self.slices]
+    def over(
+        self, mask: NDArray[np.bool_], box: Box | None
+    ) -> tuple[NDArray[np.bool_], Box | None]:
+        """Return what becomes of a mask, cut to its box, under what was painted; cut as well."""
+        own = _box(self)
+        if own is None:
+            return mask, box
+        outer = (
+            own
+            if box is None
+            else (
+                min(own[0], box[0]),
+                min(own[1], box[1]),
+                max(own[2], box[2]),
+                max(own[3], box[3]),
+            )
+        )
+        painted = np.zeros((outer[2] - outer[0], outer[3] - outer[1]), bool)
+        if box is not None:
+            painted[_slices(box, outer)] = mask
+        block = painted[_slices(own, outer)]
         block |= self.added
         block &= ~self.removed
-        return painted
+        return boxed(painted, outer[:2])
 
     def check_fits(self, shape: tuple[int, int]) -> None:
         """Raise an InputError unless it lies on a plane of H rows and W columns."""
@@ -146,9 +165,17 @@ class Painting:
         return hash(self.key)
 
 
-def _box(painting: Painting | None) -> tuple[int, int, int, int] | None:
+def _box(painting: Painting | None) -> Box | None:
     """Return the half-open box (y0, x0, y1, x1) of what was painted."""
     if painting is None:
         return None
     rows, cols = painting.slices
     return rows.start, cols.start, rows.stop, cols.stop
+
+
+def _slices(inner: Box, outer: Box) -> tuple[slice, slice]:
+    """Return where a box lies within another one."""
+    return (
+        slice(inner[0] - outer[0], inner[2] - outer[0]),
+        slice(inner[1] - outer[1], inner[3] - outer[1]),
+    )

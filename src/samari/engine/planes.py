@@ -250,9 +250,17 @@ class ImagePlanes:
             position["C"] = self.channel
         return np.asarray(self.image[tuple(position[letter] for letter in self.axes)])
 
-    def rgb_plane(self, plane: PlaneIndex) -> NDArray[np.uint8]:
-        """Read a plane as the network sees it: (H, W, 3) uint8, by the stack's contrast limits."""
-        return to_rgb_uint8(self.read(plane), self.contrast_limits)
+    def rgb_plane(
+        self, plane: PlaneIndex, rows: slice = slice(None), cols: slice = slice(None)
+    ) -> NDArray[np.uint8]:
+        """Read a plane, or `rows` and `cols` of it, as the network sees it.
+
+        Returns
+        -------
+        ndarray of uint8, shape (H, W, 3)
+            By the stack's contrast limits.
+        """
+        return to_rgb_uint8(self.read(plane, rows, cols), self.contrast_limits)
 
     def _default_limits(self) -> tuple[float, float] | None:
         if self.rgb and self.image.dtype == np.uint8:

@@ -13,8 +13,10 @@ from samari.engine.frames import FrameRule
 from samari.engine.inputs import as_plane, prompts_of, prompts_of_each
 from samari.engine.mask_rule import MaskRule
 from samari.engine.masks import masks_of
+from samari.engine.pictures import ArrayPicture
 from samari.engine.planes import to_rgb_uint8
 from samari.engine.prediction import Prediction
+from samari.engine.tiled import answer_each, answer_steps
 from samari.errors import Cancelled, InputError
 from samari.zoo import LoadedModel, load
 
@@ -112,6 +114,11 @@ class Segmenter:
         return self._loaded.info
 
     @property
+    def picture_size(self) -> int:
+        """Longest edge of a plane that is encoded whole at its own resolution, in pixels."""
+        return self._rule.image_size
+
+    @property
     def device(self) -> str:
         """Where the network computes, as torch calls it."""
         return str(self._device)
@@ -176,8 +183,14 @@ class Segmenter:
         if prompts.is_empty:
             raise InputError("there is no prompt; give points, a box or a mask")
         prompts.check_fits(plane.shape[:2])
-        embedding = self.encode(to_rgb_uint8(plane, contrast_limits))
-        return self.predict_prompts(embedding, prompts, multimask)
+        picture = ArrayPicture(to_rgb_uint8(plane, contrast_limits))
+        steps = answer_steps(self, picture, prompts, multimask)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                answer: Prediction = end.value
+                return answer
 
     def predict_each(
         self,
@@ -216,8 +229,8 @@ class Segmenter:
             raise InputError("there is no prompt; give points or boxes")
         for prompt in prompts:
             prompt.check_fits(plane.shape[:2])
-        embedding = self.encode(to_rgb_uint8(plane, contrast_limits))
-        return self.predict_many(embedding, prompts, multimask)
+        picture = ArrayPicture(to_rgb_uint8(plane, contrast_limits))
+        return answer_each(self, picture, prompts, multimask)
 
     def encode(
         self,
@@ -254,13 +267,17 @@ class Segmenter:
             if cancel is not None and cancel():
                 raise Cancelled(f"encoding was cancelled after {done} of {total} blocks")
 
-    def encode_steps(self, rgb: NDArray[np.uint8]) -> Generator[tuple[int, int], None, Embedding]:
+    def encode_steps(
+        self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int] | None = None
+    ) -> Generator[tuple[int, int], None, Embedding]:
         """Encode a plane block by block, so that the caller can stop or do something in between.
 
         Parameters
         ----------
         rgb : ndarray of uint8, shape (H, W, 3)
             Not to be changed until the end.
+        plane_shape : (int, int), optional
+            Rows and columns of the plane, if `rgb` shows all of it in fewer pixels.
 
         Yields
         ------
@@ -277,11 +294,11 @@ class Segmenter:
         InputError
             If `rgb` is not uint8 of shape (H, W, 3).
         """
-        key = self._key(rgb)
+        key = self._key(rgb, plane_shape)
         held = self._held(key)
         if held is not None:
             return held
-        frame = self._rule.frame((rgb.shape[0], rgb.shape[1]))
+        frame = self._rule.frame(plane_shape or (rgb.shape[0], rgb.shape[1]))
         pixels = frame.pixels(rgb).to(self._device, self._dtype)
         encoder = self._model.vision_encoder
         steps, total = encoder.steps(pixels), len(encoder.layers)
@@ -372,14 +389,23 @@ class Segmenter:
         for prompt, answer in zip(prompts, answers, strict=True):
             chosen = answer.chosen(prompt.choice(prompt.n_steps - 1))
             masks, boxes = masks_of(answer.logits, frame)
-            bounds = tuple(self._masks.cut(masks, boxes, prompt))
-            predictions.append(Prediction(masks, answer.scores, answer.logits, chosen, bounds))
+            masks, boxes = self._masks.cut(masks, boxes, prompt, frame.plane_shape)
+            predictions.append(
+                Prediction(
+                    tuple(masks),
+                    tuple(boxes),
+                    answer.scores,
+                    answer.logits,
+                    chosen,
+                    frame.plane_shape,
+                )
+            )
         return predictions
 
-    def _key(self, rgb: NDArray[np.uint8]) -> str:
+    def _key(self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int] | None = None) -> str:
         # Embeddings of another precision differ, and a cache may be shared.
         precision = "" if self._dtype == torch.float32 else f"/{self.dtype}"
-        return content_key(rgb, self.model_hash + precision)
+        return content_key(rgb, self.model_hash + precision, plane_shape)
 
     def _held(self, key: str) -> Embedding | None:
         held = self._cache.get(key)

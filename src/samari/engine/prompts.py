@@ -171,6 +171,27 @@ class PlanePrompts:
         """These prompts as the model sees them: without what was painted."""
         return self if self.painted is None else replace(self, painted=None)
 
+    def within(self, box: tuple[int, int, int, int]) -> PlanePrompts:
+        """Return these prompts as prompts of a part of the plane, without what was painted.
+
+        Parameters
+        ----------
+        box : (y0, x0, y1, x1)
+            The part, half-open, in pixels of the plane; a mask prompt is cut to it.
+        """
+        y0, x0, y1, x1 = box
+        mask = self.mask
+        if (y0, x0) == (0, 0) and (mask is None or mask.shape == (y1, x1)):
+            return self.asked
+        bounds = self.box
+        return PlanePrompts(
+            tuple((y - y0, x - x0) for y, x in self.points),
+            self.labels,
+            bounds and (bounds[0] - y0, bounds[1] - x0, bounds[2] - y0, bounds[3] - x0),
+            None if mask is None else mask[y0:y1, x0:x1],
+            self.choices,
+        )
+
     def with_painting(self, painted: Painting | None) -> PlanePrompts:
         """Return these prompts with something painted over their mask, None for nothing."""
         return replace(self, painted=painted)

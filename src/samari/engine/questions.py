@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from samari.engine.answers import AnswerTable
 from samari.engine.pending import Request
+from samari.engine.pictures import PlanePicture
+from samari.engine.tiled import answer_steps
 from samari.zoo import LoadedModel, find
 
 if TYPE_CHECKING:
@@ -83,9 +85,8 @@ class Questions:
 
     def steps(self, request: Request) -> Generator[tuple[int, int], None, Prediction]:
         """Compute an answer; see `Session.compute_steps`."""
-        segmenter = self.segmenter
-        embedding = yield from segmenter.encode_steps(self._planes.rgb_plane(request.plane))
-        return segmenter.predict_prompts(embedding, request.prompts)
+        picture = PlanePicture(self._planes, request.plane)
+        return (yield from answer_steps(self.segmenter, picture, request.prompts))
 
     def take(
         self, request: Request, prediction: Prediction, pending: Sequence[PendingObject]
@@ -124,10 +125,14 @@ class Questions:
     def _painted(self, answer: Prediction, painting: Painting) -> Prediction:
         """Return an answer whose chosen mask is painted on; the same object if asked again."""
         known, key, made = self._last_painted
-        if known is answer.masks and key == (painting, answer.chosen) and made is not None:
+        if known is answer.crops and key == (painting, answer.chosen) and made is not None:
             return made
-        masks = answer.masks.copy()
-        masks[answer.chosen] = painting.over(answer.mask)
-        made = replace(answer, masks=masks, boxes=None)
-        self._last_painted = answer.masks, (painting, answer.chosen), made
+        i = answer.chosen
+        crop, box = painting.over(answer.crops[i], answer.boxes[i])
+        made = replace(
+            answer,
+            crops=(*answer.crops[:i], crop, *answer.crops[i + 1 :]),
+            boxes=(*answer.boxes[:i], box, *answer.boxes[i + 1 :]),
+        )
+        self._last_painted = answer.crops, (painting, answer.chosen), made
         return made

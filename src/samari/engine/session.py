@@ -233,7 +233,7 @@ class Session(Recorded):
             If there is no such candidate.
         """
         candidate = whole_number(candidate, "a candidate")
-        count = len(self.candidates.masks)
+        count = len(self.candidates)
         if not 0 <= candidate < count:
             raise InputError(f"there is no candidate {candidate}; choose 0 to {count - 1}")
         newest = self.pending[-1]

@@ -120,8 +120,8 @@ class Tracker:
 
     def joined(self, logits: NDArray[np.float32]) -> Region | None:
         """Return the mask of logits; None if it is empty."""
-        masks, _ = masks_of(logits[None], self._frame)
-        return Region.of(masks[0])
+        (mask,), (box,) = masks_of(logits[None], self._frame)
+        return None if box is None else Region(box, mask)
 
     def _follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         boxes = [self._boxed(step.region) for step in last]
@@ -147,9 +147,10 @@ class Tracker:
         self, logits: NDArray[np.float32], scores: NDArray[np.float32], region: Region
     ) -> int:
         """Return which of three candidates is best by its score times its overlap with a mask."""
-        masks, _ = masks_of(logits, self._frame)
-        candidates = [Region.of(mask) for mask in masks]
-        overlaps = [0.0 if one is None else one.overlap(region) for one in candidates]
+        overlaps = [
+            0.0 if box is None else Region(box, mask).overlap(region)
+            for mask, box in zip(*masks_of(logits, self._frame), strict=True)
+        ]
         return int(np.argmax(np.array(overlaps) * scores))
 
     def _boxed(self, region: Region) -> NDArray[np.float64]:

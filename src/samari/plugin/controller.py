@@ -304,7 +304,7 @@ class Controller(ObjectActions):
         if candidates is None:
             self._say("No candidate masks yet: click on an object first")
             return
-        count = len(candidates.masks)
+        count = len(candidates)
         if count == 1:
             self._say("There is only one candidate for these prompts")
             return

@@ -328,14 +328,14 @@ class SamariDock(DockActions):
 
     def _refresh_candidates(self) -> None:
         candidates = None if self.controller is None else self.controller.candidates
-        several = candidates is not None and len(candidates.masks) > 1
+        several = candidates is not None and len(candidates) > 1
         self.ui.previous.setEnabled(several)
         self.ui.next.setEnabled(several)
         if candidates is None:
             self.ui.candidate.setText("\u2013")
         else:
             self.ui.candidate.setText(
-                f"{candidates.chosen + 1} of {len(candidates.masks)}, score {candidates.score:.2f}"
+                f"{candidates.chosen + 1} of {len(candidates)}, score {candidates.score:.2f}"
             )
 
     def _refresh_progress(self) -> None:

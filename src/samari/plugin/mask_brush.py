@@ -80,7 +80,7 @@ class MaskBrush:
         self._fit(answer)
         self._viewer.add_layer(self.layer)
         self._viewer.layers.selection.active = self.layer
-        side = float(np.sqrt(np.count_nonzero(answer.mask)))
+        side = float(np.sqrt(np.count_nonzero(answer.crops[answer.chosen])))
         self.layer.brush_size = int(np.clip(round(_BRUSH * side), 1, _LARGEST))
         self.layer.mode = "paint"
         self.layer.events.paint.connect(self._on_paint)

@@ -46,8 +46,7 @@ class Outline:
         box = prediction.bbox(prediction.chosen)
         if box is None:
             return None
-        y0, x0, y1, x1 = box
-        return cls((y0, x0), prediction.mask[y0:y1, x0:x1], edge, fill)
+        return cls(box[:2], prediction.crops[prediction.chosen], edge, fill)
 
     def draw(self, picture: NDArray[np.uint8], origin: tuple[int, int], width: int) -> None:
         """Draw into a picture of the plane's part that begins at `origin` and holds this one."""

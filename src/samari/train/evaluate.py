@@ -8,11 +8,14 @@ figure is the mean IoU over objects at native resolution; its interval is a boot
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.pictures import ArrayPicture
 from samari.engine.prompts import PlanePrompts
+from samari.engine.tiled import answer_each
 from samari.errors import InputError
 from samari.train.baselines import OtsuComponents, filled_box, inscribed_ellipse
 from samari.train.prompts import centre_click, correction_click, object_box
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from samari.engine.embedding import Embedding
     from samari.engine.predict import Segmenter
     from samari.engine.prediction import Prediction
     from samari.train.data import Sample
+
+    Answer = Callable[[Sequence[PlanePrompts]], list[Prediction]]
 
 LEAST_AREA = 30
 CHUNK = 32
@@ -137,12 +141,11 @@ def evaluate(
     scores = Scores()
     for sample in samples:
         masks = objects_of(sample.labels)
-        embedding = segmenter.encode(sample.image) if masks else None
+        answer = partial(answer_each, segmenter, ArrayPicture(sample.image))
         for first in range(0, len(masks), CHUNK):
-            assert embedding is not None
             some = masks[first : first + CHUNK]
-            _boxes(segmenter, embedding, some, sample.group, scores)
-            _clicks(segmenter, embedding, some, sample.group, scores, clicks)
+            _boxes(answer, some, sample.group, scores)
+            _clicks(answer, some, sample.group, scores, clicks)
         if baselines and masks:
             _baselines(sample, masks, scores)
         if progress is not None:
@@ -153,27 +156,25 @@ def evaluate(
 
 
 def _boxes(
-    segmenter: Segmenter,
-    embedding: Embedding,
+    answer_all: Answer,
     masks: Sequence[NDArray[np.bool_]],
     group: str,
     scores: Scores,
 ) -> None:
     prompts = [PlanePrompts(box=object_box(mask)) for mask in masks]
-    for mask, answer in zip(masks, segmenter.predict_many(embedding, prompts), strict=True):
+    for mask, answer in zip(masks, answer_all(prompts), strict=True):
         scores.add("box", group, iou(answer.best, mask))
 
 
 def _clicks(
-    segmenter: Segmenter,
-    embedding: Embedding,
+    answer_all: Answer,
     masks: Sequence[NDArray[np.bool_]],
     group: str,
     scores: Scores,
     clicks: int,
 ) -> None:
     prompts = [PlanePrompts((centre_click(mask),), (1,)) for mask in masks]
-    answers: list[Prediction] = segmenter.predict_many(embedding, prompts)
+    answers = answer_all(prompts)
     for mask, answer in zip(masks, answers, strict=True):
         scores.add("click_1", group, iou(answer.best, mask))
         scores.add("click_1_oracle", group, max(iou(guess, mask) for guess in answer.masks))
@@ -182,7 +183,7 @@ def _clicks(
             correction = correction_click(mask, answer.best)
             if correction is not None:
                 prompts[i] = prompts[i].with_point(*correction)
-        answers = segmenter.predict_many(embedding, prompts)
+        answers = answer_all(prompts)
         if number in (3, 5):
             for mask, answer in zip(masks, answers, strict=True):
                 scores.add(f"click_{number}", group, iou(answer.best, mask))
