@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from samari.errors import SamariError
 from samari.plugin import notices
 from samari.plugin.hover import Hover
-from samari.plugin.object_actions import ObjectActions
+from samari.plugin.propagate_actions import PropagateActions
 from samari.plugin.saving import BackgroundSave
 from samari.plugin.viewer_watch import ViewerWatch
 from samari.plugin.viewers import unwrapped
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from samari.plugin.jobs import Job
 
 
-class Controller(ObjectActions):
+class Controller(PropagateActions):
     """Interactive segmentation of one image layer.
 
     Parameters
@@ -152,13 +152,13 @@ class Controller(ObjectActions):
             self._try(self._brush.cancel)
             self._end_brush()
             return
-        self._prompts.drop_held()
+        self._drop_held()
         if self.session.pending:
             self._try(self.session.discard)
 
     def undo(self) -> None:
         """Take back the last step."""
-        self._prompts.drop_held()
+        self._drop_held()
         self._labels.put_back()
         if not self._try(self.session.undo):
             self._say("Nothing to undo")
@@ -177,12 +177,17 @@ class Controller(ObjectActions):
 
     def cancel(self) -> None:
         """Stop what the model is doing; prompts and objects stay."""
-        self._prompts.drop_held()
+        self._drop_held()
+        if self.propagation.busy:
+            # It says itself what it has done.
+            self.propagation.cancel()
+        else:
+            self._say("Cancelled. Your next click starts again")
         self._inference.cancel()
-        self._say("Cancelled. Your next click starts again")
 
     def set_model(self, model: str | Path) -> None:
         """Go on with another model that is on this machine; accepted objects stay as they are."""
+        self.propagation.cancel()
         self._segmenter = self._workshop.segmenter(model)
         self._inference.set_segmenter(self._segmenter)
         self.session.segmenter = self._segmenter  # type: ignore[assignment]
@@ -206,13 +211,16 @@ class Controller(ObjectActions):
         For scripts and tests; with a window on screen nobody has to wait.
         """
         self._watch.settle()
-        return self._workshop.inference.wait(timeout, lambda: self._prompts.settled)
+        return self._workshop.inference.wait(
+            timeout, lambda: self._prompts.settled and not self.propagation.busy
+        )
 
     def close(self) -> None:
         """Remove the prompt layers and the preview, stop everything. The labels layer stays."""
         if not self._open:
             return
         self._open = False
+        self.propagation.close()
         self.session.disconnect(self._on_session)
         self._hover.close()
         self._watch.close()
@@ -266,6 +274,7 @@ class Controller(ObjectActions):
 
     def _on_view(self) -> None:
         """Follow the plane on screen."""
+        view = self.session.view
         self._plane = self._visible_plane()
         if self.brushing and self._brush.plane != self._plane:
             self._end_brush()
@@ -273,7 +282,7 @@ class Controller(ObjectActions):
             self.session.view = self._plane.view
             self._prompts.set_view(self._plane.view)
         self._preview.show(self._plane)
-        if self._source.channel_axis is not None:
+        if self._source.channel_axis is not None or self.session.view != view:
             self.changed.emit()
 
     def _on_image_data(self, event: Any = None) -> None:
@@ -316,7 +325,7 @@ class Controller(ObjectActions):
         try:
             labels = self.session.accept()
         except SamariError as error:
-            self._prompts.drop_held()
+            self._drop_held()
             self._on_error(error)
             return []
         finally:
@@ -327,7 +336,13 @@ class Controller(ObjectActions):
             self._prompts.write()
         self._last = labels[-1] if labels else self._last
         self._say(accepted(labels))
+        self._after_accept(labels)
         return labels
+
+    def _drop_held(self) -> None:
+        """Forget an accept, and what was to follow it, that waits for its answer."""
+        self._prompts.drop_held()
+        self._then_propagate = False
 
     def _on_save_failed(self, job: Job, error: BaseException) -> None:
         self._on_error(error)

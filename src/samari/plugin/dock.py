@@ -16,6 +16,7 @@ from samari.plugin.labels_choice import LabelsChoice
 from samari.plugin.model_choice import ModelChoice
 from samari.plugin.objects_table import ObjectsTable
 from samari.plugin.pace import collector_at_rest
+from samari.plugin.propagate_panel import PropagatePanel
 from samari.plugin.settings import Settings, SettingsWatch, remember
 from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
@@ -62,6 +63,7 @@ class SamariDock(DockActions):
         self._refused: Any = None
         self._download = ("", 0, 0)
         self.everything = EverythingPanel(self._viewer, self._workshop.inference)
+        self.propagate = PropagatePanel()
         self.objects = ObjectsTable()
         self._settings = SettingsWatch()
         self._configure(self._settings.value)
@@ -70,6 +72,7 @@ class SamariDock(DockActions):
             ModelChoice(self._workshop.files, model),
             LabelsChoice(self._viewer, self._workshop.files),
             self.everything,
+            self.propagate,
             self.objects,
         )
         self._soon = QTimer(self)
@@ -269,6 +272,7 @@ class SamariDock(DockActions):
             controller.hover = self.ui.hover.isChecked()
             controller.set_palette(self._settings.value.palette)
         self.everything.use(controller)
+        self.propagate.use(controller)
         self.objects.use(controller)
         self.ui.target.use(controller)
         if not self._closed:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from samari.plugin.labels_choice import LabelsChoice
     from samari.plugin.model_choice import ModelChoice
     from samari.plugin.objects_table import ObjectsTable
+    from samari.plugin.propagate_panel import PropagatePanel
 
 
 class DockLayout:
@@ -36,6 +37,7 @@ class DockLayout:
     model : ModelChoice
     target : LabelsChoice
     everything : EverythingPanel
+    propagate : PropagatePanel
     objects : ObjectsTable
     """
 
@@ -45,12 +47,14 @@ class DockLayout:
         model: ModelChoice,
         target: LabelsChoice,
         everything: EverythingPanel,
+        propagate: PropagatePanel,
         objects: ObjectsTable,
     ) -> None:
         self.image = create_widget(annotation="napari.layers.Image", label="Image")
         self.target, self.labels = target, target.combo
         self.model = model
         self.everything = everything
+        self.propagate = propagate
         self.objects = objects
         self.device = text_label("")
         self.click, self.box, self.brush = button("Click"), button("Box"), button("Brush", "brush")
@@ -124,6 +128,7 @@ class DockLayout:
         layout.addWidget(row(self.accept, self.discard))
         layout.addWidget(row(self.undo, self.redo, self.keys))
         layout.addWidget(self.everything)
+        layout.addWidget(self.propagate)
         layout.addWidget(self.objects, 1)
         layout.addWidget(row(self.bar, self.cancel))
         layout.addWidget(self.status)

@@ -58,6 +58,9 @@ KEYS: tuple[Key, ...] = (
         "Edit the pending mask with the brush",
         EVERYWHERE - {"labels", "shapes"},
     ),
+    Key(
+        "propagate", "G", "G", "Propagate: follow the pending or selected objects through the stack"
+    ),
     Key("reopen", "K", "K", "Reopen the object under the cursor; Enter replaces it"),
     Key("join", "J", "J", "Join the object under the cursor to the last one"),
     Key("delete", "U", "U", "Delete the object under the cursor"),

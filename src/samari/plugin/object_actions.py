@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import Signal
 
-from samari.engine.places import centre_of
+from samari.engine.places import centre_of, worst_plane
 from samari.errors import SamariError
 from samari.plugin.bindings import Bindings
 from samari.plugin.controller_state import ControllerState
@@ -229,7 +229,11 @@ class ObjectActions(ControllerState):
 
     def _described(self, label: int) -> str:
         doubt = self._doubt(label)
-        return f"Object {label}" + ("" if math.isinf(doubt) else f", score {doubt:.2f}")
+        if math.isinf(doubt):
+            return f"Object {label}"
+        worst, planes = worst_plane(self.session, label), self.session.planes
+        where = "" if worst is None or len(planes.label_axes) == 2 else planes.name_of(worst)
+        return f"Object {label}, score {doubt:.2f}" + (f" on {where}" if where else "")
 
     def _on_counted(self) -> None:
         self.objects_changed.emit(None)

@@ -55,7 +55,7 @@ class ObjectsTable(QWidget):
         layout.addWidget(self.view, 1)
         layout.addWidget(row(self.next, self.reopen, self.join, self.delete))
         self.view.clicked.connect(self._on_clicked)
-        self.view.selectionModel().selectionChanged.connect(self._refresh)
+        self.view.selectionModel().selectionChanged.connect(self._on_selected)
         self.next.clicked.connect(self._on_next)
         self.reopen.clicked.connect(self._on_reopen)
         self.join.clicked.connect(self._on_join)
@@ -91,6 +91,11 @@ class ObjectsTable(QWidget):
         if self.selected != before:
             for label in before:
                 self._add_to_selection(label)
+        self._refresh()
+
+    def _on_selected(self, *_: Any) -> None:
+        if self._controller is not None:
+            self._controller.select(self.selected)
         self._refresh()
 
     def _on_colormap(self, event: Any = None) -> None:
