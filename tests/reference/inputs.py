@@ -333,3 +333,24 @@ def method_cases() -> list[dict[str, Any]]:
             }
         )
     return cases
+
+
+def restored(processor_class: Any, case: dict[str, Any]) -> torch.Tensor:
+    """Return the masks of a case as the processor, of the reference or ours, brings them back."""
+    side = 2 * case["logits"].shape[-1]
+    processor = processor_class(pad_size={"height": side, "width": side})
+    (masks,) = processor.post_process_masks(
+        case["logits"],
+        torch.tensor([case["size"]]),
+        torch.tensor([case["frame"]]),
+        case["threshold"],
+        case["binarize"],
+        case["pad"],
+    )
+    return masks
+
+
+def filtered(processor: Any, case: dict[str, Any]) -> Any:
+    """Return what passes the filters of a processor, of the reference or ours."""
+    names = ("full", "scores", "image", "crop", "score", "stability", "threshold", "offset")
+    return processor.filter_masks(*(case[name] for name in names))

@@ -27,7 +27,14 @@ from transformers.pipelines import MaskGenerationPipeline
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from inputs import crop_cases, method_cases, pipeline_cases, processor_cases  # noqa: E402
+from inputs import (  # noqa: E402
+    crop_cases,
+    filtered,
+    method_cases,
+    pipeline_cases,
+    processor_cases,
+    restored,
+)
 
 
 def batched_nms(
@@ -159,30 +166,13 @@ def freeze_methods() -> None:
     """Write methods.npz: post_process_masks, filter_masks, post_process_for_mask_generation."""
     arrays: dict[str, np.ndarray] = {}
     for index, case in enumerate(method_cases()):
-        side = 2 * case["logits"].shape[-1]
-        processor = SamImageProcessor(pad_size={"height": side, "width": side})
-        (masks,) = processor.post_process_masks(
-            case["logits"],
-            torch.tensor([case["size"]]),
-            torch.tensor([case["frame"]]),
-            case["threshold"],
-            case["binarize"],
-            case["pad"],
-        )
+        masks = restored(SamImageProcessor, case)
         values = masks.numpy().ravel()
         name = f"{index}.masks"
         arrays[f"{name}.shape"] = np.array(masks.shape)
         arrays[name] = np.packbits(values) if case["binarize"] else values[::7]
-        runs, scores, boxes = processor.filter_masks(
-            case["full"],
-            case["scores"],
-            case["image"],
-            case["crop"],
-            case["score"],
-            case["stability"],
-            case["threshold"],
-            case["offset"],
-        )
+        processor = SamImageProcessor()
+        runs, scores, boxes = filtered(processor, case)
         store(arrays, f"{index}.filtered", scores, boxes, runs)
         print(index, tuple(masks.shape), len(runs), "masks pass")
         if runs:

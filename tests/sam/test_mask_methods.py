@@ -32,16 +32,7 @@ def test_masks_come_back_to_their_image_as_in_the_reference(
     cases = reference_inputs.method_cases()
     assert len(cases) == 24
     for index, case in enumerate(cases):
-        side = 2 * case["logits"].shape[-1]
-        processor = SamImageProcessor(pad_size={"height": side, "width": side})
-        (masks,) = processor.post_process_masks(
-            case["logits"],
-            torch.tensor([case["size"]]),
-            torch.tensor([case["frame"]]),
-            case["threshold"],
-            case["binarize"],
-            case["pad"],
-        )
+        masks = reference_inputs.restored(SamImageProcessor, case)
         wanted = arrays[f"{index}.masks"]
         assert list(masks.shape) == arrays[f"{index}.masks.shape"].tolist()
         values = masks.numpy().ravel()
@@ -58,16 +49,7 @@ def test_masks_pass_the_filters_and_survive_each_other_as_in_the_reference(
     arrays, passed, dropped = frozen("methods.npz"), 0, 0
     processor = SamImageProcessor()
     for index, case in enumerate(reference_inputs.method_cases()):
-        runs, scores, boxes = processor.filter_masks(
-            case["full"],
-            case["scores"],
-            case["image"],
-            case["crop"],
-            case["score"],
-            case["stability"],
-            case["threshold"],
-            case["offset"],
-        )
+        runs, scores, boxes = reference_inputs.filtered(processor, case)
         assert_runs(arrays, f"{index}.filtered", scores, boxes, runs)
         passed += len(runs)
         masks, scores, kept, boxes = processor.post_process_for_mask_generation(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 
-from samari.errors import InputError
 from samari.plugin import notices
 from samari.plugin.inference import Inference
 from samari.plugin.journal_actions import JournalActions
@@ -70,7 +69,8 @@ class ControllerState(JournalActions):
         self._inference = Inference(
             self.session, self._segmenter, self._workshop.inference, self._tell, self._on_error
         )
-        self._inference.warm_up(self._visible_plane())
+        plane = self._visible_plane()
+        self._inference.warm_up(plane, self._looked_at(plane))
         self._labels = LabelsSync(viewer, source, self.session, self._on_replaced, labels)
         self._journal.remember_on(self._labels.layer)
         self._preview = Preview(viewer, source, self.session)
@@ -161,11 +161,13 @@ class ControllerState(JournalActions):
 
     def _visible_plane(self) -> PlaneIndex | None:
         """Return the plane on screen, None if the image shows none."""
-        try:
-            view, point = self._source.visible_plane(self._viewer)
-            return self.session.planes.plane_at(point, view)
-        except InputError:
-            return None
+        return self._source.shown_plane(self._viewer, self.session.planes)
+
+    def _looked_at(self, plane: PlaneIndex | None) -> tuple[float, float]:
+        """Return the (row, column) of the plane on screen that the user looks at."""
+        if plane is None:
+            return 0.0, 0.0
+        return self._source.looked_at(self._viewer, self.session.planes, plane)
 
     def _on_replaced(self) -> None:
         """Tell that image or labels got another array: a new Session is needed."""

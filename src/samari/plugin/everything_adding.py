@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from samari.engine.candidates import PlaneCandidates, Selection, Thresholds
     from samari.engine.everything import Everything
+    from samari.engine.planes import PlaneIndex
     from samari.engine.session import Session
     from samari.plugin.worker import JobThread
 
@@ -79,9 +80,7 @@ class Adding:
             self._timer.start(0)
             return
         candidates = planes[len(self._selections)]
-        # A copy, because the thread must not see labels that are being written.
-        slices = self._session.planes.label_slices(candidates.plane)
-        taken = np.array(self._session.labels[slices])
+        taken = labels_on(self._session, candidates.plane)
         self._job = Job(
             lambda job: choose_steps(candidates, self._thresholds, taken),
             Priority.CLICK,
@@ -112,6 +111,11 @@ class Adding:
             self._ended([], error)
         else:
             self._progress(done, total)
+
+
+def labels_on(session: Session, plane: PlaneIndex) -> NDArray[Any]:
+    """Return a copy of the labels of a plane: no thread must see labels that are being written."""
+    return np.array(session.labels[session.planes.label_slices(plane)])
 
 
 def choose_steps(

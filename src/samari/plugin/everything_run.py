@@ -12,10 +12,10 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from samari.engine.candidates import Thresholds
-from samari.errors import InputError, SamariError
+from samari.errors import SamariError
 from samari.plugin import notices
 from samari.plugin.activity import show_activity
-from samari.plugin.everything_adding import Adding
+from samari.plugin.everything_adding import Adding, choose_steps, labels_on
 from samari.plugin.jobs import Job, Priority
 from samari.plugin.source import ImageSource
 
@@ -227,9 +227,7 @@ class EverythingRun(QObject):
         if candidates is None:
             self._show(None)
             return
-        # A copy, because the thread must not see labels that are being written.
-        planes = self._session.planes
-        taken = np.array(self._session.labels[planes.label_slices(candidates.plane)])
+        taken = labels_on(self._session, candidates.plane)
         self._choosing = Job(
             partial(_select_steps, candidates, self._thresholds, taken),
             Priority.CLICK,
@@ -244,10 +242,7 @@ class EverythingRun(QObject):
 
     def _candidates(self) -> PlaneCandidates | None:
         """Return what was found on the plane on screen, None if it was not looked at."""
-        try:
-            plane = self._visible()
-        except InputError:
-            return None
+        plane = self._source.shown_plane(self._viewer, self._session.planes)
         found = () if self._found is None else self._found.planes
         return next((candidates for candidates in found if candidates.plane == plane), None)
 
@@ -313,7 +308,6 @@ class EverythingRun(QObject):
 def _select_steps(
     candidates: PlaneCandidates, thresholds: Thresholds, taken: NDArray[Any], job: Job
 ) -> Generator[tuple[int, int], None, Shown]:
-    """Choose as a job of one step."""
-    yield 0, 1
-    selection = candidates.select(thresholds, taken)
+    """Choose, and draw what was chosen, as a job of one step."""
+    selection = yield from choose_steps(candidates, thresholds, taken)
     return selection, selection.draw()

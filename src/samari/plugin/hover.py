@@ -115,7 +115,7 @@ class Hover:
         """Look at what is under the cursor now; napari tells no moves while a button is down."""
         if not self._enabled or self._session.pending:
             return
-        plane = self._plane()
+        plane = self._source.shown_plane(self._viewer, self._session.planes)
         owner = self._owner
         ours = (owner.points, owner.shapes, owner.labels_layer, self._source.layer)
         if plane is None or self._viewer.layers.selection.active not in ours:
@@ -133,20 +133,10 @@ class Hover:
         self._asking = plane
         self._inference.ahead.ask(plane, prompts)
 
-    def _plane(self) -> PlaneIndex | None:
-        """Return the plane on screen, None if the image shows none."""
-        try:
-            view, point = self._source.visible_plane(self._viewer)
-            return self._session.planes.plane_at(point, view)
-        except InputError:
-            return None
-
     def _click(self, plane: PlaneIndex) -> PlanePrompts | None:
         """Return the prompts that a click would give, None if it would give none."""
         owner = self._owner
         if owner.tool != "points" or str(owner.points.mode) != "add" or owner.negative:
-            return None
-        if not self._inference.is_encoded(plane):
             return None
         planes = self._session.planes
         # As a click on the points layer is read, so that its answer is the one looked up here.
@@ -157,7 +147,11 @@ class Hover:
                 return None
         except InputError:
             return None
-        return PlanePrompts().with_point(planes.to_plane(point, plane.view), 1)
+        place = planes.to_plane(point, plane.view)
+        if not self._inference.is_encoded(plane, place):
+            self._inference.encode(plane, place)
+            return None
+        return PlanePrompts().with_point(place, 1)
 
     def _show_object(self, plane: PlaneIndex, label: int) -> None:
         if label == self.label and self._asking is None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from samari.engine.planes import ImagePlanes, PlaneIndex
+
 _NAMES = {"time": "T", "frame": "T", "channel": "C", "ch": "C", "depth": "Z", "slice": "Z"}
 
 
@@ -137,6 +139,26 @@ class ImageSource:
         point[displayed] = 0
         view = "".join(letter for letter in self.label_axes if letter in letters)
         return VisiblePlane(view, self.to_session(point))
+
+    def shown_plane(self, viewer: ViewerModel, planes: ImagePlanes) -> PlaneIndex | None:
+        """Return the plane of an image's planes that is on screen, None if none is."""
+        try:
+            view, point = self.visible_plane(viewer)
+            return planes.plane_at(point, view)
+        except InputError:
+            return None
+
+    def looked_at(
+        self, viewer: ViewerModel, planes: ImagePlanes, plane: PlaneIndex
+    ) -> tuple[float, float]:
+        """Return the (row, column) of a plane that is in the middle of the screen."""
+        world = np.array(viewer.dims.point, dtype=float)
+        shown = list(viewer.dims.displayed)
+        world[shown] = np.asarray(viewer.scene.camera.center, dtype=float)[-len(shown) :]
+        point = self.to_session(self.layer.world_to_data(world))
+        row, col = planes.to_plane(point, plane.view)
+        rows, cols = planes.shape_of(plane.view)
+        return min(max(row, 0.0), rows - 1.0), min(max(col, 0.0), cols - 1.0)
 
     def to_session(self, coordinates: Sequence[float] | NDArray[Any]) -> tuple[float, ...]:
         """Return a Session's coordinates of data coordinates of our layers."""
