@@ -74,3 +74,36 @@ def test_contrast_is_the_difference_to_what_is_close_around() -> None:
     assert Region((0, 0, 20, 20), np.ones((20, 20), bool)).contrast(grey) == (0, 0)
     noise = np.random.default_rng(0).integers(0, 100, (20, 20), np.uint8)
     assert region.contrast(noise).distinctness < 1
+
+
+def test_distances_are_those_of_the_voxels_where_pixels_are_flat() -> None:
+    """Trap 5: in a plane across the stack, a pixel is four times as high as it is wide."""
+    mask = np.zeros((20, 40), bool)
+    mask[4:9, 2:13] = True  # 5 rows high, 20 wide in the unit of columns
+    mask[4:9, 13:30] = True
+    mask[10:19, 33:38] = True  # 9 x 5 pixels
+    whole = Region.of(mask[:9])
+    assert whole is not None
+    assert whole.interior[0] == 6
+    flat = Region.of(mask, spacing=(4.0, 1.0))
+    assert flat is not None
+    # 5 pixels high are 20 columns: deeper than anything that is 5 columns wide.
+    row, col = flat.interior
+    assert row == 6
+    assert 10 <= col <= 21
+    grey = np.full(mask.shape, 10, np.uint8)
+    grey[mask] = 200
+    grey[9] = 90  # the next row is four columns away: close enough to be compared with
+    blob = Region.of(mask[:9], spacing=(4.0, 1.0))
+    assert blob is not None
+    assert blob.contrast(grey).difference < 190
+    grey[9] = 10
+    assert blob.contrast(grey).difference == 190
+    part = blob.without(np.zeros_like(blob.mask))
+    assert part is not None
+    assert part.spacing == (4.0, 1.0)
+    found = Region.of(mask[:9])
+    assert found is not None
+    touching = found.connected_to(blob)
+    assert touching is not None
+    assert touching.spacing == (4.0, 1.0)

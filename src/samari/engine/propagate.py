@@ -361,13 +361,13 @@ class Propagation:
         high = min(anchor for anchor in anchors if anchor > index)
         share = (index - low) / (high - low)
         logits = (share * step.logits + (1 - share) * other.logits).astype(np.float32)
-        region = tracker.joined(logits)
-        agreement = step.region.overlap(other.region)
+        region, agreement = tracker.joined(logits), step.region.overlap(other.region)
         both = share * confidence + (1 - share) * other_confidence
         if region is None or not (
             region.overlap(step.region) > 0 and region.overlap(other.region) > 0
         ):
             return (step, both * agreement) if share >= 0.5 else (other, both * agreement)
+        region = replace(region, spacing=step.region.spacing)
         return replace(step, region=region, logits=logits), both * max(agreement, 0.1)
 
     def _give_what_only_came_up(self) -> None:

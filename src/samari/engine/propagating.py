@@ -317,7 +317,13 @@ class Propagating(Automatic):
         """Return an object's pixels on a plane; all of them lie in a box of the labels."""
         rows, cols = (box[self.planes.label_axes.index(letter)] for letter in plane.view)
         part = self._state.store.read(self.planes.label_slices(plane, rows, cols))
-        return Region.of(part == label, (rows.start, cols.start))
+        spacing = (1.0, 1.0)
+        if self.scale is not None:
+            height, width = (
+                abs(self.scale[self.planes.label_axes.index(letter)]) for letter in plane.view
+            )
+            spacing = (height, width)
+        return Region.of(part == label, (rows.start, cols.start), spacing)
 
     def _part(self, plane: PlaneIndex, box: Box) -> tuple[int | slice, ...]:
         y0, x0, y1, x1 = box

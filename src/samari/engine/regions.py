@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Neighbours of a pixel, itself and its diagonals included.
 _TOUCHING = np.ones((3, 3), bool)
+#: What is close around a region begins beyond so many pixels, and ends with so many.
+_NEXT, _CLOSE = 1, 3
 
 
 class Contrast(NamedTuple):
@@ -44,20 +46,28 @@ class Region:
         Half-open, in pixels of the plane.
     mask : ndarray of bool, shape (y1 - y0, x1 - x0)
         True somewhere along each edge.
+    spacing : (float, float)
+        Height and width of a pixel, for distances: planes across a stack have flat pixels.
     """
 
     box: Box
     mask: NDArray[np.bool_]
+    spacing: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)) -> Region | None:
+    def of(
+        cls,
+        mask: NDArray[np.bool_],
+        corner: tuple[int, int] = (0, 0),
+        spacing: tuple[float, float] = (1.0, 1.0),
+    ) -> Region | None:
         """Cut a mask, whose first pixel is `corner` of the plane; None if it is empty."""
         box = box_of(mask)
         if box is None:
             return None
         y0, x0, y1, x1 = box
         dy, dx = corner
-        return cls((y0 + dy, x0 + dx, y1 + dy, x1 + dx), mask[y0:y1, x0:x1].copy())
+        return cls((y0 + dy, x0 + dx, y1 + dy, x1 + dx), mask[y0:y1, x0:x1].copy(), spacing)
 
     @cached_property
     def area(self) -> int:
@@ -69,7 +79,7 @@ class Region:
         """The pixel (row, column) farthest from the outline."""
         from scipy.ndimage import distance_transform_edt
 
-        depth = distance_transform_edt(np.pad(self.mask, 1))
+        depth = distance_transform_edt(np.pad(self.mask, 1), sampling=self.spacing)
         row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
         return float(row - 1 + self.box[0]), float(col - 1 + self.box[1])
 
@@ -99,6 +109,8 @@ class Region:
     def contrast(self, grey: NDArray[np.uint8]) -> Contrast:
         """Compare the pixels with those close around them: up to three from the region, not next.
 
+        Of pixels that are not square, the shorter side counts, and along the other it is as far.
+
         Parameters
         ----------
         grey : ndarray of uint8, shape (H, W)
@@ -108,10 +120,18 @@ class Region:
 
         y0, x0, y1, x1 = self.box
         rows, cols = grey.shape
-        box = (max(y0 - 3, 0), max(x0 - 3, 0), min(y1 + 3, rows), min(x1 + 3, cols))
+        finest = min(self.spacing)
+        next_y, next_x = (round(_NEXT * finest / side) for side in self.spacing)
+        far_y, far_x = (max(1, round(_CLOSE * finest / side)) for side in self.spacing)
+        box = (
+            max(y0 - far_y, 0),
+            max(x0 - far_x, 0),
+            min(y1 + far_y, rows),
+            min(x1 + far_x, cols),
+        )
         within = self.on(box)
-        edge = binary_dilation(within, _TOUCHING)
-        around = binary_dilation(edge, _TOUCHING, iterations=2) & ~edge
+        edge = binary_dilation(within, np.ones((2 * next_y + 1, 2 * next_x + 1), bool))
+        around = binary_dilation(within, np.ones((2 * far_y + 1, 2 * far_x + 1), bool)) & ~edge
         if not around.any():
             return Contrast(0.0, 0.0)
         values = grey[box[0] : box[2], box[1] : box[3]].astype(np.float64)
@@ -124,7 +144,8 @@ class Region:
     def connected_to(self, other: Region) -> Region | None:
         """Return the parts that touch a region of the next plane, also by a corner.
 
-        None if there are none. Two voxels touch if they share a face, an edge or a corner.
+        None if there are none. Two voxels touch if they share a face, an edge or a corner. Pixels
+        are as large as those of the other region.
         """
         from scipy.ndimage import binary_dilation, label
 
@@ -135,10 +156,12 @@ class Region:
             return None
         parts, count = label(self.mask, _TOUCHING)
         if count == 1:
-            return self
+            return replace(self, spacing=other.spacing)
         kept = np.unique(parts[around])
-        return Region.of(np.isin(parts, kept), self.box[:2])
+        return Region.of(np.isin(parts, kept), self.box[:2], other.spacing)
 
     def without(self, taken: NDArray[np.bool_]) -> Region | None:
         """Return the pixels that a mask of this region's box does not hold; None if none."""
-        return self if not taken.any() else Region.of(self.mask & ~taken, self.box[:2])
+        if not taken.any():
+            return self
+        return Region.of(self.mask & ~taken, self.box[:2], self.spacing)
