@@ -70,7 +70,7 @@ class LabelsSync:
     def on_event(self, event: SessionEvent) -> None:
         """Follow the Session; the screen is refreshed once a step."""
         if event.kind == "labels":
-            self._stale = True
+            self._stale |= event.replaced or self._on_screen(event.slices)
             if event.replaced:
                 self._array = self._source.layer_array(self._session.labels)
                 self.layer.data = self._array
@@ -126,6 +126,21 @@ class LabelsSync:
     def _on_data(self, event: Any = None) -> None:
         if self.layer.data is not self._array:
             self._replaced()
+
+    def _on_screen(self, slices: tuple[slice, ...] | None) -> bool:
+        """Whether what was written may be on screen: most of a stack is not, at any time."""
+        dims = self._viewer.dims
+        if slices is None or dims.ndisplay != 2 or any(dims.margin_left + dims.margin_right):
+            return True
+        layer = self.layer
+        place = self._source.to_session(layer.world_to_data(dims.point))
+        offset = dims.ndim - layer.ndim
+        shown = {self._source.axes[axis - offset] for axis in dims.displayed if axis >= offset}
+        # One more on each side: an oblique layer is cut between its planes.
+        return all(
+            letter in shown or extent.start - 2 < at < extent.stop + 1
+            for letter, extent, at in zip(self._source.label_axes, slices, place, strict=True)
+        )
 
     def _show_all(self) -> None:
         self._stale = False
