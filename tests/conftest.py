@@ -40,12 +40,11 @@ def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(autouse=True)
-def _own_journals(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Give every test a folder for unsaved journals; it is made when it is used."""
-    folder = tmp_path_factory.getbasetemp() / "journals" / uuid.uuid4().hex
-    monkeypatch.setenv("SAMARI_JOURNALS", str(folder))
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test folders for unsaved journals and embeddings; they are made when used."""
+    for kind in ("journals", "cache"):
+        folder = tmp_path_factory.getbasetemp() / kind / uuid.uuid4().hex
+        monkeypatch.setenv(f"SAMARI_{kind.upper()}", str(folder))
 
 
 @pytest.fixture(scope="session")

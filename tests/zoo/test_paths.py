@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from samari.zoo import models_dir
+from samari.zoo.paths import cache_dir
 
 
 def test_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +38,26 @@ def test_user_data_folder_of_each_system(
         monkeypatch.setenv(name, value.format(home=Path.home()))
     monkeypatch.setattr(sys, "platform", platform)
     assert models_dir() == Path.home() / wanted
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "wanted"),
+    [
+        ("linux", {}, ".cache/samari"),
+        ("linux", {"XDG_CACHE_HOME": "{home}/xdg"}, "xdg/samari"),
+        ("darwin", {}, "Library/Caches/samari"),
+        ("win32", {}, "AppData/Local/samari/cache"),
+    ],
+)
+def test_folder_of_what_can_be_made_again_of_each_system(
+    monkeypatch: pytest.MonkeyPatch, platform: str, variables: dict[str, str], wanted: str
+) -> None:
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(home=Path.home()))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cache_dir() == Path.home() / wanted
 
 
 def test_asking_makes_no_folder(home: Path) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from samari.engine.embedding_files import EmbeddingFiles
+
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
@@ -54,25 +56,40 @@ class EmbeddingCache:
     max_bytes : int
         Limit of the embeddings together. One of the bundled model takes 2 MiB, one of the
         published SAM models 4 MiB.
+    files : EmbeddingFiles, optional
+        Where they are kept beyond the end of the program. Nothing is written to the disk without.
     """
 
-    def __init__(self, max_bytes: int = 2**30) -> None:
+    def __init__(self, max_bytes: int = 2**30, files: EmbeddingFiles | None = None) -> None:
         self._held: ByteLru[Embedding] = ByteLru(max_bytes)
+        self.files = files
 
     def get(self, key: str) -> Embedding | None:
-        """Return the embedding with this key, or None."""
-        return self._held.get(key)
+        """Return the embedding with this key, or None; from the disk it takes milliseconds."""
+        found = self._held.get(key)
+        if found is None and self.files is not None:
+            found = self.files.get(key)
+            if found is not None:
+                self._held.put(key, found, found.nbytes)
+        return found
 
     def put(self, embedding: Embedding) -> None:
         """Hold an embedding under its own key."""
         self._held.put(embedding.key, embedding, embedding.nbytes)
+        if self.files is not None:
+            self.files.put(embedding)
+
+    @property
+    def max_bytes(self) -> int:
+        """Limit of the embeddings together."""
+        return self._held.max_bytes
 
     def limit(self, max_bytes: int) -> None:
         """Set another limit, and drop what was used longest ago until it is kept."""
         self._held.limit(max_bytes)
 
     def clear(self) -> None:
-        """Drop every embedding."""
+        """Drop every embedding from memory."""
         self._held.clear()
 
     @property
@@ -85,7 +102,7 @@ class EmbeddingCache:
         return len(self._held)
 
     def __contains__(self, key: str) -> bool:
-        """Whether there is an embedding with this key."""
+        """Whether an embedding with this key is held in memory."""
         return key in self._held
 
 

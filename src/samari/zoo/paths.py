@@ -42,6 +42,19 @@ def data_dir() -> Path:
     return Path(data) / "samari"
 
 
+def cache_dir() -> Path:
+    r"""Return the folder of what Samari can make again at any time.
+
+    ``%LOCALAPPDATA%\samari\cache`` on Windows, ``~/Library/Caches/samari`` on macOS,
+    ``$XDG_CACHE_HOME/samari`` or ``~/.cache/samari`` elsewhere.
+    """
+    if sys.platform == "win32":
+        return data_dir() / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "samari"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samari"
+
+
 def hub_cache() -> Path:
     """Return the folder in which huggingface_hub keeps what it downloaded, without importing it.
 
