@@ -8,7 +8,7 @@ import re
 import tomllib
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,6 +95,22 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries["samari"] = {"pad": False, "upscale": False}
     file.write_text(json.dumps(entries), encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Collect the shape of everything that an encoder is given from now on."""
+    from samari.sam.vision_encoder import SamVisionEncoder
+
+    seen: list[tuple[int, ...]] = []
+    steps = SamVisionEncoder.steps
+
+    def counted(self: Any, pixels: Any) -> Any:
+        seen.append(tuple(pixels.shape))
+        return steps(self, pixels)
+
+    monkeypatch.setattr(SamVisionEncoder, "steps", counted)
+    return seen
 
 
 @pytest.fixture(scope="session")

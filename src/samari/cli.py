@@ -1,4 +1,4 @@
-"""The command line: ``samari segment | everything | replay | models | train | demo``.
+"""The command line: ``samari segment | everything | propagate | embed | replay | models ...``.
 
 Exit codes: 0 done, 1 Samari or the system refused with one line on standard error, 2 the command
 was not understood, 130 interrupted by Ctrl-C. Nothing heavy is imported before a command is known.
@@ -26,6 +26,7 @@ COMMANDS = {
     "segment": "segment objects of an image from points and boxes into a label TIFF",
     "everything": "segment everything in an image into a label TIFF",
     "propagate": "follow prompted objects through a stack into a label TIFF",
+    "embed": "encode an image ahead, so that nobody waits for it later",
     "replay": "do again what a journal tells, with the same model or another one",
     "models": "list the models, download one, or add a weights file",
     "train": "train or evaluate a model",
@@ -36,6 +37,7 @@ _MODULES = {
     "segment": "samari.cli_segment",
     "everything": "samari.cli_everything",
     "propagate": "samari.cli_propagate",
+    "embed": "samari.cli_embed",
     "replay": "samari.cli_replay",
     "models": "samari.zoo.cli",
     "train": "samari.train.cli",

@@ -12,8 +12,10 @@ from samari.errors import InputError, LabelsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from samari.engine.embedding import EmbeddingCache
     from samari.engine.images import ImageFile
     from samari.engine.planes import PlaneIndex
+    from samari.engine.predict import Segmenter
     from samari.engine.prompts import PlanePrompts
     from samari.engine.session import Session
 
@@ -27,6 +29,7 @@ __all__ = [
     "image_options",
     "number",
     "open_image",
+    "open_segmenter",
     "open_session",
     "save_objects",
 ]
@@ -65,6 +68,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--contrast-limits", type=number, nargs=2, metavar=("LOW", "HIGH"),
         help="intensities shown as black and white; 1 and 99.8 %% of the image by default",
     )  # fmt: skip
+    parser.add_argument("--cache", metavar="DIR", help="a folder that keeps what was encoded")
 
 
 def checked_output(arguments: argparse.Namespace) -> Path:
@@ -107,20 +111,29 @@ def image_options(arguments: argparse.Namespace, file: ImageFile) -> dict[str, A
 def open_session(
     arguments: argparse.Namespace, file: ImageFile, options: Mapping[str, Any]
 ) -> Session:
-    """Open a session on an image, with the model that was asked for; it may be downloaded first."""
-    from samari.engine.predict import Segmenter
+    """Open a session on an image, with the model that was asked for."""
+    from samari.engine.embedding import EmbeddingCache
+    from samari.engine.embedding_files import EmbeddingFiles
     from samari.engine.session import Session
 
-    fetch_model(arguments.model)
-    segmenter = Segmenter(arguments.model, device=arguments.device)
+    # Whoever names the folder decides how large it grows.
+    files = EmbeddingFiles(arguments.cache, None) if arguments.cache else None
     return Session(
         file.image,
-        segmenter=segmenter,
+        segmenter=open_segmenter(arguments, EmbeddingCache(files=files)),
         scale=file.scale,
         units=file.units,
         name=file.name,
         **options,
     )
+
+
+def open_segmenter(arguments: argparse.Namespace, cache: EmbeddingCache) -> Segmenter:
+    """Load the model that was asked for; it may be downloaded first."""
+    from samari.engine.predict import Segmenter
+
+    fetch_model(arguments.model)
+    return Segmenter(arguments.model, device=arguments.device, cache=cache)
 
 
 def fetch_model(model: str) -> None:
