@@ -39,6 +39,9 @@ class Controller(PropagateActions):
         Layer to add objects to; by default a new one.
     workshop : Workshop, optional
         Threads and models to share; by default its own, closed with the controller.
+    axes : str, optional
+        One letter of TCZYX for each axis of the layer; by default what its axis labels say, else
+        YX, ZYX, TZYX or TCZYX.
 
     Attributes
     ----------
@@ -67,8 +70,9 @@ class Controller(PropagateActions):
         *,
         labels: Labels | None = None,
         workshop: Workshop | None = None,
+        axes: str = "",
     ) -> None:
-        super().__init__(viewer, layer, model, labels, workshop)
+        super().__init__(viewer, layer, model, labels, workshop, axes)
         self._accepting = False
         self.session.connect(self._on_session)
         self._hover = Hover(
@@ -356,7 +360,10 @@ def accepted(labels: list[int]) -> str:
 
 
 def annotate(
-    viewer: ViewerModel, layer: Image | None = None, model: str | Path = "samari-tiny"
+    viewer: ViewerModel,
+    layer: Image | None = None,
+    model: str | Path = "samari-tiny",
+    axes: str = "",
 ) -> Controller:
     """Start interactive segmentation of an image layer, as the dock does.
 
@@ -367,6 +374,9 @@ def annotate(
         By default the active layer, else the topmost image.
     model : str or path
         A zoo name that is on this machine, a folder or a weights file.
+    axes : str, optional
+        One letter of TCZYX for each axis of the layer, e.g. "CZYX"; by default what its axis
+        labels say, else YX, ZYX, TZYX or TCZYX.
 
     Returns
     -------
@@ -379,7 +389,7 @@ def annotate(
         If there is no image, or it cannot be annotated.
     """
     workshop = Workshop()
-    controller = Controller(viewer, layer, model, workshop=workshop)
+    controller = Controller(viewer, layer, model, workshop=workshop, axes=axes)
     controller.closed.connect(workshop.close)
     # A window closed with the image in it removes no layer: the threads end with the viewer.
     weakref.finalize(unwrapped(viewer), workshop.close)

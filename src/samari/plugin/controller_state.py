@@ -43,11 +43,13 @@ class ControllerState(JournalActions):
         model: str | Path,
         labels: Labels | None,
         workshop: Workshop | None,
+        axes: str = "",
     ) -> None:
         super().__init__()
         self._viewer = viewer = unwrapped(viewer)
-        self._source = source = ImageSource(unwrapped(layer or choose_image(viewer)))
+        self._source = source = ImageSource(unwrapped(layer or choose_image(viewer)), axes)
         labels = unwrapped(labels)
+        self._made_labels = labels is None
         self._owns_workshop = workshop is None
         self._workshop = Workshop() if workshop is None else workshop
         self._segmenter = self._workshop.segmenter(model)
@@ -81,6 +83,17 @@ class ControllerState(JournalActions):
     def image(self) -> Image:
         """The image layer."""
         return self._source.layer
+
+    @property
+    def source(self) -> ImageSource:
+        """The image layer's axes, its planes, and its place in the world."""
+        return self._source
+
+    @property
+    def labels_unused(self) -> bool:
+        """Whether the labels layer is one of ours in which nothing was ever done."""
+        history, census = self.session.history, self.session.store.census
+        return self._made_labels and not (history.can_undo or history.can_redo or list(census))
 
     @property
     def points(self) -> Points:

@@ -117,6 +117,8 @@ class SamariDock(DockActions):
         ui.hover.setChecked(self._settings.value.hover)
         self._settings.changed.connect(self._on_settings)
         ui.image.changed.connect(self._on_image)
+        ui.axes.axes_chosen.connect(self._on_axes)
+        ui.axes.channel_chosen.connect(self._on_channel)
         ui.target.chosen.connect(self._on_target)
         ui.target.progress.connect(self._on_download)
         ui.hover.toggled.connect(self._on_hover)
@@ -143,6 +145,24 @@ class SamariDock(DockActions):
 
     def _on_image(self, layer: Any = None) -> None:
         self._soon.start()
+
+    def _on_axes(self, axes: str) -> None:
+        """Begin anew with other axes: objects of the old ones stay in their layer."""
+        old = self.controller
+        if old is None or axes == old.source.axes:
+            return
+        image, before, unused = old.image, old.source.axes, old.labels_unused
+        self.ui.axes.choose(image, axes)
+        if not self._open(image, None):
+            self.ui.axes.choose(image, before)
+            self._open(image, old.labels_layer)
+        elif unused and old.labels_layer in self._viewer.layers:
+            self._viewer.layers.remove(old.labels_layer)
+
+    def _on_channel(self, channel: int) -> None:
+        if self.controller is not None:
+            self.controller.source.show_channel(self._viewer, channel)
+            self._on_renew()
 
     def _on_target(self, target: Any) -> None:
         old = self.controller
@@ -246,7 +266,12 @@ class SamariDock(DockActions):
         try:
             with collector_at_rest():
                 controller = Controller(
-                    self._viewer, image, self.ui.model.model, labels=labels, workshop=self._workshop
+                    self._viewer,
+                    image,
+                    self.ui.model.model,
+                    labels=labels,
+                    workshop=self._workshop,
+                    axes=self.ui.axes.axes_of(image),
                 )
         except SamariError as error:
             self._refused = image
@@ -306,6 +331,7 @@ class SamariDock(DockActions):
         ui.discard.setEnabled(pending)
         ui.brush.setEnabled(pending)
         ui.target.refresh()
+        ui.axes.refresh(controller)
         self._refresh_candidates()
         self._refresh_progress()
         renewal = "" if controller is None else controller.renewal

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from samari.plugin.axes_choice import AxesChoice
 from samari.plugin.dock_widgets import button, exclusive, row, text_label
 from samari.plugin.keys import key_of, tooltip
 
@@ -56,6 +57,7 @@ class DockLayout:
         self.everything = everything
         self.propagate = propagate
         self.objects = objects
+        self.axes = AxesChoice()
         self.device = text_label("")
         self.click, self.box, self.brush = button("Click"), button("Box"), button("Brush", "brush")
         change = f"Change tool: {key_of('toggle_tool').label}"
@@ -115,6 +117,7 @@ class DockLayout:
             native.setMinimumContentsLength(12)
             native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         form.addRow("Image", native)
+        form.addRow(self.axes.label, self.axes)
         form.addRow("Labels", self.target)
         form.addRow("Model", self.model)
         form.addRow("Device", self.device)

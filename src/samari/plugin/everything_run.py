@@ -17,7 +17,6 @@ from samari.plugin import notices
 from samari.plugin.activity import show_activity
 from samari.plugin.everything_adding import Adding, choose_steps, labels_on
 from samari.plugin.jobs import Job, Priority
-from samari.plugin.source import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -83,7 +82,7 @@ class EverythingRun(QObject):
         self._began = 0.0
         self._viewer, self._thread = viewer, thread
         self._session = controller.session
-        self._source = ImageSource(controller.image)
+        self._source = controller.source
         self._thresholds = Thresholds()
         self._found: Everything | None = None
         self._looking: Job | None = None

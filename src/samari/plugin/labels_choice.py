@@ -15,7 +15,6 @@ from samari.errors import InputError, LabelsError
 from samari.plugin import notices
 from samari.plugin.dock_widgets import button, combo
 from samari.plugin.jobs import Job
-from samari.plugin.source import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -114,7 +113,7 @@ class LabelsChoice(QWidget):
             return True
         data = _array(layer)
         try:
-            ImageSource(controller.image).session_array(data)
+            controller.source.session_array(data)
             refuse_unwritable(data)
         except InputError as error:
             notices.tell_error(error)

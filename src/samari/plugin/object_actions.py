@@ -50,8 +50,9 @@ class ObjectActions(ControllerState):
         model: str | Path,
         labels: Labels | None,
         workshop: Workshop | None,
+        axes: str = "",
     ) -> None:
-        super().__init__(viewer, layer, model, labels, workshop)
+        super().__init__(viewer, layer, model, labels, workshop, axes)
         # What J joins to: the object that was accepted, reopened or looked at last.
         self._last = 0
         self._looked: tuple[float, int] | None = None

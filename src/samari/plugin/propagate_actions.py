@@ -40,8 +40,9 @@ class PropagateActions(ObjectActions):
         model: str | Path,
         labels: Labels | None,
         workshop: Workshop | None,
+        axes: str = "",
     ) -> None:
-        super().__init__(viewer, layer, model, labels, workshop)
+        super().__init__(viewer, layer, model, labels, workshop, axes)
         self.along = ""
         self.planes: tuple[int, int] | None = None
         self._selected: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from napari.layers.utils.layer_utils import calc_data_range
 
-from samari.engine.axes import DEFAULT_AXES
+from samari.engine.axes import DEFAULT_AXES, check_axes
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class ImageSource:
     Parameters
     ----------
     layer : napari.layers.Image
+    axes : str, optional
+        What the axes of the layer are, if the user said so.
 
     Attributes
     ----------
@@ -59,10 +61,10 @@ class ImageSource:
     Raises
     ------
     InputError
-        If it is no image layer, or its number of axes is not 2 to 5.
+        If it is no image layer, its number of axes is not 2 to 5, or `axes` do not fit it.
     """
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, axes: str = "") -> None:
         if getattr(layer, "_type_string", "image") != "image":
             raise InputError(f"{layer.name!r} is not an image layer; choose an image")
         if layer.ndim not in DEFAULT_AXES:
@@ -71,6 +73,8 @@ class ImageSource:
             )
         self.layer: Image = layer
         self.axes = layer_axes(layer)
+        if axes:
+            self.axes = check_axes(axes, self.data.shape[: layer.ndim], f"image {layer.name!r}")
         self.label_axes = self.axes.replace("C", "")
         self.channel_axis = self.axes.index("C") if "C" in self.axes else None
 
@@ -110,6 +114,15 @@ class ImageSource:
             return None
         position = self.layer.world_to_data(viewer.dims.point)[self.channel_axis]
         return int(np.clip(np.floor(position + 0.5), 0, self.n_channels - 1))
+
+    def show_channel(self, viewer: ViewerModel, channel: int) -> None:
+        """Turn the viewer to a channel; nothing happens if there is no channel axis."""
+        if self.channel_axis is not None:
+            place = np.array(self.layer.world_to_data(viewer.dims.point), dtype=float)
+            place[self.channel_axis] = channel
+            world = self.layer.data_to_world(place)
+            axis = viewer.dims.ndim - self.layer.ndim + self.channel_axis
+            viewer.dims.set_point(axis, float(world[self.channel_axis]))
 
     def visible_plane(self, viewer: ViewerModel) -> VisiblePlane:
         """Return the plane on screen.
