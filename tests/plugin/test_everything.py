@@ -29,6 +29,12 @@ CONFIG = SamConfig.from_dict(
 )
 
 
+class Embedded(np.ndarray):
+    """What stands for an embedding: the picture."""
+
+    key = "embedded"
+
+
 @dataclass
 class Finder:
     """Finds what is bright; the score is the brightness. `hold` stops it between two batches."""
@@ -43,6 +49,7 @@ class Finder:
     asked: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     model: Any = field(default_factory=lambda: SimpleNamespace(config=CONFIG))
+    cache: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -60,7 +67,7 @@ class Finder:
         yield 1, 1
         while not self.gate.wait(0.01):
             yield 1, 1
-        return rgb
+        return np.asarray(rgb).view(Embedded)
 
     def predict_prompts(self, embedding: Any, prompts: Any) -> Prediction:
         return self.predict_many(embedding, [prompts], None)[0]

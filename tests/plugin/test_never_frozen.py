@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ class Recorded:
     requested = model_name = "recorded"
     model_hash = "0"
     picture_size = 512
+    cache: ClassVar[dict[str, Any]] = {}
     where = "CPU"
     loaded = True
 
@@ -51,7 +53,7 @@ class Recorded:
 
     def encode_steps(self, rgb: Any) -> Generator[tuple[int, int], None, Any]:
         yield from ()
-        return rgb
+        return SimpleNamespace(key="recorded")
 
     def predict_prompts(self, embedding: Any, prompts: Any) -> Prediction:
         return self._answers[len(prompts.points)]

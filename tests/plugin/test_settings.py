@@ -54,6 +54,7 @@ def test_what_is_chosen_is_stored_and_read_again(preferences: Any) -> None:
         ("model", "precision", "float8"),
         ("model", "cache_gb", -1.0),
         ("model", "cache_gb", 1000.0),
+        ("model", "disk_gb", -1.0),
         ("annotation", "colors", "plaid"),
         ("annotation", "hover", "perhaps"),
     ],
@@ -70,6 +71,7 @@ def test_the_watch_tells_of_changes_until_it_is_closed(preferences: Any, qapp: A
     preferences.model.cache_gb = 2.5
     assert told == [(Settings(), Settings(cache_gb=2.5))]
     assert watch.value.cache_bytes == 2_500_000_000
+    assert watch.value.disk_bytes == 2_000_000_000
     watch.close()
     preferences.model.cache_gb = 3.0
     assert len(told) == 1
@@ -145,6 +147,9 @@ def test_the_dock_follows_preferences_and_remembers_the_preview(
     preferences.annotation.colors = "white and black"
     dock.controller.points.add([10, 10])
     assert tuple(dock.controller.points.face_color[0]) == (1, 1, 1, 1)
+    assert dock._workshop._cache.files.max_bytes == 2_000_000_000
+    preferences.model.disk_gb = 0.0
+    assert dock._workshop._cache.files is None
     asked = []
     dock.controller.set_model = asked.append
     preferences.model.device = "cpu"

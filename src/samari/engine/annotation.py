@@ -17,6 +17,7 @@ from samari.engine.export import save_labels
 from samari.engine.history import Action, Growing, History, Opaque
 from samari.engine.label_arrays import as_box, brushed_box
 from samari.engine.labels import LabelStore
+from samari.engine.new_labels import new_labels
 from samari.engine.state import SessionState
 from samari.engine.units import axis_numbers, axis_units, voxel_size
 from samari.errors import Cancelled, InputError
@@ -76,9 +77,10 @@ class Annotation:
         name: str | None = None,
     ) -> None:
         self.planes = planes
-        if labels is None:
-            labels = np.zeros(planes.label_shape, np.uint16)
-        store = LabelStore(labels)
+        empty = labels is None
+        if empty:
+            labels = new_labels(planes.label_shape)
+        store = LabelStore(labels, empty=empty)
         if tuple(labels.shape) != planes.label_shape:
             raise InputError(
                 f"labels of shape {tuple(labels.shape)} do not fit an image whose axes "

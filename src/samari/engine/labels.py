@@ -112,6 +112,8 @@ class LabelStore:
         In memory (numpy), mapped (numpy.memmap) or chunked on disk (zarr, h5py). Written in
         place. A numpy array in memory is replaced by a wider copy when an id outgrows its dtype;
         read `array` again after a write.
+    empty : bool
+        Whether it is known to hold nothing but background: then it is not searched.
 
     Attributes
     ----------
@@ -126,10 +128,10 @@ class LabelStore:
         If the array is lazy (dask), read-only, or does not hold integers.
     """
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Any, *, empty: bool = False) -> None:
         refuse_unwritable(array)
         self.array = array
-        self.highest = self.scan_highest()
+        self.highest = 0 if empty else self.scan_highest()
         self.census = Census(complete=self.highest == 0, highest=self.highest)
 
     def next_label(self) -> int:

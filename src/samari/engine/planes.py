@@ -21,6 +21,7 @@ from samari.engine.intensity import (
     check_dtype,
     to_rgb_uint8,
 )
+from samari.engine.levels import Level
 from samari.engine.stack_limits import stack_contrast_limits
 from samari.errors import InputError
 
@@ -70,6 +71,9 @@ class ImagePlanes:
         Position along C; the first by default.
     contrast_limits : tuple of float, optional
         (low, high) for the whole stack. Default: see `contrast_limits`.
+    coarser : sequence of array-like
+        The same image in fewer and fewer voxels, as in a multiscale file: large parts of a plane
+        are read from these. Those that do not fit the image are not used.
 
     Attributes
     ----------
@@ -99,6 +103,7 @@ class ImagePlanes:
         rgb: bool = False,
         channel: int | None = None,
         contrast_limits: tuple[float, float] | None = None,
+        coarser: Sequence[Any] = (),
     ) -> None:
         self.image = as_array(image)
         shape = tuple(int(n) for n in self.image.shape)
@@ -109,6 +114,7 @@ class ImagePlanes:
         self.channel = self._check_channel(channel)
         self.label_axes = self.axes.replace("C", "")
         self.label_shape = tuple(self._shape[self.axes.index(letter)] for letter in self.label_axes)
+        self._coarser = [level for one in coarser if (level := Level.of(one, self.image, self))]
         self._limits = None if contrast_limits is None else check_contrast_limits(contrast_limits)
         self._limits_known = contrast_limits is not None
 
@@ -251,16 +257,41 @@ class ImagePlanes:
         return np.asarray(self.image[tuple(position[letter] for letter in self.axes)])
 
     def rgb_plane(
-        self, plane: PlaneIndex, rows: slice = slice(None), cols: slice = slice(None)
+        self,
+        plane: PlaneIndex,
+        rows: slice = slice(None),
+        cols: slice = slice(None),
+        coarsest: int = 1,
     ) -> NDArray[np.uint8]:
         """Read a plane, or `rows` and `cols` of it, as the network sees it.
+
+        Parameters
+        ----------
+        plane : PlaneIndex
+        rows, cols : slice
+            In pixels of the image.
+        coarsest : int
+            By how much the pixels may be reduced, if the image is also there in fewer voxels.
 
         Returns
         -------
         ndarray of uint8, shape (H, W, 3)
             By the stack's contrast limits.
         """
-        return to_rgb_uint8(self.read(plane, rows, cols), self.contrast_limits)
+        level = self._level(plane.view, coarsest)
+        if level is None:
+            return to_rgb_uint8(self.read(plane, rows, cols), self.contrast_limits)
+        return to_rgb_uint8(level.read(self, plane, rows, cols), self.contrast_limits)
+
+    def reduction(self, view: str, coarsest: int) -> int:
+        """Return by how much the pixels are reduced that `rgb_plane` gives."""
+        level = self._level(view, coarsest)
+        return 1 if level is None else level.reduction(view)
+
+    def _level(self, view: str, coarsest: int) -> Level | None:
+        """Return the coarsest level whose pixels in a view are reduced by `coarsest` at most."""
+        fitting = [level for level in self._coarser if 1 < level.reduction(view) <= coarsest]
+        return max(fitting, key=lambda level: level.reduction(view), default=None)
 
     def _default_limits(self) -> tuple[float, float] | None:
         if self.rgb and self.image.dtype == np.uint8:

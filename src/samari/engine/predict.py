@@ -16,6 +16,7 @@ from samari.engine.masks import masks_of
 from samari.engine.pictures import ArrayPicture
 from samari.engine.planes import to_rgb_uint8
 from samari.engine.prediction import Prediction
+from samari.engine.steps import result_of
 from samari.engine.tiled import answer_each, answer_steps
 from samari.errors import Cancelled, InputError
 from samari.zoo import LoadedModel, load
@@ -40,6 +41,8 @@ class Segmenter:
 
     A mask is a function of the image, the ordered prompts, the candidates chosen and the model;
     what was predicted before changes nothing but the time it takes. `PlanePrompts` defines it.
+    Of an image larger than `picture_size` the model sees a tile around the prompts, at its own
+    resolution as long as the object fits; see `samari.engine.tiles`.
 
     One thread may predict while others read attributes and ask `cached`. No setting of torch is
     changed for the process.
@@ -150,15 +153,15 @@ class Segmenter:
         Parameters
         ----------
         image : array-like, shape (H, W) or (H, W, 3 | 4)
-            Any boolean, integer or real floating point dtype.
+            Boolean, integer or real floating point.
         points : sequence of (y, x)
-            In pixels, the centre of a pixel at its integer index; in the order of the clicks.
+            In the order of the clicks; in pixels, the centre of a pixel at its integer index.
         labels : sequence of int, optional
             Of every point: 1 in the object (the default), 0 not in it.
         box : (y0, x0, y1, x1), optional
             Two opposite corners around the object.
         mask : ndarray of bool, shape (H, W), optional
-            A first guess of the object.
+            A first guess.
         multimask : bool, optional
             Whether each step gives three candidates or one. By default three for a lone point,
             whose object may be a part or a whole, and one for everything else.
@@ -184,13 +187,7 @@ class Segmenter:
             raise InputError("there is no prompt; give points, a box or a mask")
         prompts.check_fits(plane.shape[:2])
         picture = ArrayPicture(to_rgb_uint8(plane, contrast_limits))
-        steps = answer_steps(self, picture, prompts, multimask)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                answer: Prediction = end.value
-                return answer
+        return result_of(answer_steps(self, picture, prompts, multimask))
 
     def predict_each(
         self,
@@ -207,21 +204,14 @@ class Segmenter:
         Parameters
         ----------
         image, multimask, rgb, contrast_limits
-            As for `predict`.
-        points : sequence of (y, x)
-            One object each.
-        boxes : sequence of (y0, x0, y1, x1)
+            As for `predict`, which also says what is raised.
+        points, boxes : sequence of (y, x), sequence of (y0, x0, y1, x1)
             One object each.
 
         Returns
         -------
         list of Prediction
-            Those of the points, then those of the boxes; each as `predict` gives it.
-
-        Raises
-        ------
-        InputError
-            As for `predict`.
+            Those of the points, then of the boxes.
         """
         prompts = prompts_of_each(points, boxes)
         plane = as_plane(image, rgb)
@@ -238,22 +228,19 @@ class Segmenter:
         progress: Callable[[int, int], object] | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Embedding:
-        """Encode a plane, or return its embedding if it is held.
+        """Encode a plane, or return its embedding if it is held; see `encode_steps`.
 
         Parameters
         ----------
         rgb : ndarray of uint8, shape (H, W, 3)
-        progress : callable, optional
-            Called with (blocks done, blocks) after every block of the encoder.
-        cancel : callable, optional
-            Asked after every block; True stops.
+        progress, cancel : callable, optional
+            After every block of the encoder, `progress` is called with (blocks done, blocks) and
+            `cancel` is asked: True stops.
 
         Raises
         ------
         Cancelled
             If `cancel` said so. Nothing is held of what was computed.
-        InputError
-            If `rgb` is not uint8 of shape (H, W, 3).
         """
         steps = self.encode_steps(rgb)
         while True:
@@ -333,7 +320,7 @@ class Segmenter:
         embedding : Embedding
             From `encode` of this model.
         prompts : PlanePrompts
-        multimask : bool, optional
+        multimask
             As for `predict`.
 
         Raises
@@ -354,8 +341,7 @@ class Segmenter:
 
         Parameters
         ----------
-        embedding, multimask
-            As for `predict_prompts`.
+        embedding, multimask : as for `predict_prompts`, which also says what is raised
         prompts : sequence of PlanePrompts
             One object each.
 
@@ -363,11 +349,6 @@ class Segmenter:
         -------
         list of Prediction
             In the order of the prompts; each as `predict_prompts` gives it, within float32.
-
-        Raises
-        ------
-        InputError
-            As for `predict_prompts`.
         """
         return self._predictions(embedding, list(prompts), multimask, keep=False)
 
@@ -390,16 +371,9 @@ class Segmenter:
             chosen = answer.chosen(prompt.choice(prompt.n_steps - 1))
             masks, boxes = masks_of(answer.logits, frame)
             masks, boxes = self._masks.cut(masks, boxes, prompt, frame.plane_shape)
-            predictions.append(
-                Prediction(
-                    tuple(masks),
-                    tuple(boxes),
-                    answer.scores,
-                    answer.logits,
-                    chosen,
-                    frame.plane_shape,
-                )
-            )
+            crops, bounds, shape = tuple(masks), tuple(boxes), frame.plane_shape
+            known = answer.scores, answer.logits, chosen
+            predictions.append(Prediction(crops, bounds, *known, shape))
         return predictions
 
     def _key(self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int] | None = None) -> str:

@@ -43,7 +43,7 @@ class Session(Recorded):
     Parameters
     ----------
     image : array-like
-        See `ImagePlanes`, as `axes`, `rgb`, `channel` and `contrast_limits`.
+        See `ImagePlanes`, as `axes`, `rgb`, `channel`, `contrast_limits` and `coarser`.
     model : str, path or LoadedModel
         A zoo name, a folder or a weights file; loaded when the first mask is asked for.
     scale, translate : sequence of float, optional
@@ -59,10 +59,9 @@ class Session(Recorded):
     segmenter : Segmenter, optional
         A loaded model, instead of `model`.
     name : str, optional
-        Name of the image, saved with the labels.
+        Of the image, saved with the labels.
     overwrite : bool
-        Whether an accepted mask also takes pixels of other objects; by default, and unless the
-        attribute `overwrite` is set, they keep all of theirs.
+        Whether an accepted mask also takes pixels of other objects (an attribute, too).
 
     Raises
     ------
@@ -95,8 +94,11 @@ class Session(Recorded):
         translate: Sequence[float] | None = None,
         name: str | None = None,
         overwrite: bool = False,
+        coarser: Sequence[Any] = (),
     ) -> None:
-        planes = ImagePlanes(image, axes, rgb=rgb, channel=channel, contrast_limits=contrast_limits)
+        planes = ImagePlanes(
+            image, axes, rgb=rgb, channel=channel, contrast_limits=contrast_limits, coarser=coarser
+        )
         super().__init__(planes, labels, scale=scale, units=units, translate=translate, name=name)
         self.overwrite = overwrite
         self._view = planes.canonical_view("YX")
@@ -221,17 +223,11 @@ class Session(Recorded):
             If nothing is pending.
         """
         if not self.pending:
-            raise InputError("there are no candidates without a prompt; add a point or a box first")
+            raise InputError("there are no candidates without a prompt: add a point or a box first")
         return self._questions.compute(self.pending[-1].newest, self.pending)
 
     def choose(self, candidate: int) -> None:
-        """Take another one of `candidates` for the prompts given last.
-
-        Raises
-        ------
-        InputError
-            If there is no such candidate.
-        """
+        """Take another one of `candidates`, for the prompts given last; an InputError if absent."""
         candidate = whole_number(candidate, "a candidate")
         count = len(self.candidates)
         if not 0 <= candidate < count:

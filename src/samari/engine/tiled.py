@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from samari.engine.pictures import read_tile
+from samari.engine.pictures import pixels_read, read_tile
+from samari.engine.steps import result_of
 from samari.engine.tiles import TilePyramid
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def answer_steps(
     pyramid = TilePyramid(picture.shape, segmenter.picture_size)
     options = () if multimask is None else (multimask,)
     answer: Prediction | None = None
-    for tile in _affordable(pyramid, prompts):
+    for tile in _affordable(picture, pyramid, prompts):
         embedding = yield from encode_tile(segmenter, picture, tile)
         found = segmenter.predict_prompts(embedding, prompts.within(tile.box), *options)
         answer = _on_plane(found, tile, pyramid)
@@ -102,7 +103,7 @@ def answer_each(
     """
     pyramid = TilePyramid(picture.shape, segmenter.picture_size)
     answers: dict[int, Prediction] = {}
-    tiles = {i: _affordable(pyramid, one) for i, one in enumerate(prompts)}
+    tiles = {i: _affordable(picture, pyramid, one) for i, one in enumerate(prompts)}
     while tiles:
         groups: dict[Tile, list[int]] = {}
         for i, coming in list(tiles.items()):
@@ -112,7 +113,7 @@ def answer_each(
             else:
                 groups.setdefault(tile, []).append(i)
         for tile, members in groups.items():
-            embedding = _finished(encode_tile(segmenter, picture, tile))
+            embedding = result_of(encode_tile(segmenter, picture, tile))
             local = [prompts[i].within(tile.box) for i in members]
             found = segmenter.predict_many(embedding, local, multimask)
             for i, one in zip(members, found, strict=True):
@@ -122,22 +123,13 @@ def answer_each(
     return [answers[i] for i in range(len(prompts))]
 
 
-def _affordable(pyramid: TilePyramid, prompts: PlanePrompts) -> Iterator[Tile]:
+def _affordable(picture: Picture, pyramid: TilePyramid, prompts: PlanePrompts) -> Iterator[Tile]:
     """Yield the tiles to ask: the finest one, then those that are not too large to be read."""
     for number, tile in enumerate(pyramid.for_prompts(prompts)):
-        if number and tile.shape[0] * tile.shape[1] > MAX_READ:
+        if number and pixels_read(picture, tile) > MAX_READ:
             return
         yield tile
 
 
 def _on_plane(found: Prediction, tile: Tile, pyramid: TilePyramid) -> Prediction:
     return found if tile == pyramid.whole else found.seen_in(tile, pyramid.plane_shape)
-
-
-def _finished(steps: Generator[tuple[int, int], None, Embedding]) -> Embedding:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            embedding: Embedding = end.value
-            return embedding

@@ -297,7 +297,7 @@ class Controller(PropagateActions):
 
     def _encode_visible(self) -> None:
         if self._plane is not None:
-            self._inference.encode(self._plane)
+            self._inference.encode(self._plane, self._looked_at(self._plane))
 
     def _on_removed(self, layer: Any) -> None:
         """Go on without a layer that the user deleted."""

@@ -8,22 +8,24 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from samari.engine.tiles import TilePyramid
 from samari.errors import Cancelled
 from samari.plugin.activity import show_activity
 from samari.plugin.jobs import Job, Priority
 from samari.plugin.look_ahead import LookAhead
 from samari.plugin.models import load_steps
-from samari.plugin.pace import quick_handover
+from samari.plugin.prefetch import Place, Prefetch, encode_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from samari.engine.pending import Request
-    from samari.engine.planes import ImagePlanes, PlaneIndex
+    from samari.engine.planes import PlaneIndex
     from samari.engine.prediction import Prediction
     from samari.engine.session import Session
     from samari.plugin.models import DeferredSegmenter
     from samari.plugin.pace import ComputeThreads
+    from samari.plugin.prefetch import Encoded
     from samari.plugin.worker import InferenceThread
 
 #: Encodings that take longer than this many seconds are shown in napari's activity dock.
@@ -55,6 +57,8 @@ class Inference:
         Encoder blocks done and in all.
     ahead : LookAhead
         Answers to clicks that were not made yet.
+    prefetch : Prefetch
+        Planes that were not looked at yet.
     """
 
     def __init__(
@@ -69,14 +73,16 @@ class Inference:
         self.progress: tuple[int, int] | None = None
         self.show_after = SHOW_AFTER
         self.ahead = LookAhead(session.planes, segmenter, thread)
+        self.prefetch = Prefetch(session.planes, segmenter, thread)
         self._session = session
         self._segmenter = segmenter
         self._thread = thread
         self._changed = changed
         self._tell_failure = failed
         self._loading: Job | None = None
-        self._encodings: dict[PlaneIndex, Job] = {}
-        self._encoded: set[PlaneIndex] = set()
+        self._encodings: dict[Place, Job] = {}
+        # Where the user looked when an encoding was asked for before the model was there.
+        self._looked_at: dict[Place, tuple[float, float]] = {}
         self._asked: dict[Request, Job] = {}
         self._closed = False
         self._left = 0.0
@@ -91,52 +97,39 @@ class Inference:
         self.cancel()
         self._segmenter = segmenter
         self.ahead.set_segmenter(segmenter)
-        self._encoded.clear()
+        self.prefetch.set_segmenter(segmenter)
 
-    def is_encoded(self, plane: PlaneIndex) -> bool:
-        """Whether a plane was encoded by the present model."""
-        return plane in self._encoded
+    def is_encoded(self, plane: PlaneIndex, near: tuple[float, float]) -> bool:
+        """Whether a plane was encoded by the present model; of a large one, the tile at a point."""
+        return self._place(plane, near) in self.prefetch.encoded
 
-    def warm_up(self, plane: PlaneIndex | None) -> None:
+    def warm_up(self, plane: PlaneIndex | None, near: tuple[float, float]) -> None:
         """Begin to load the model and to encode a plane; the layers can be built meanwhile."""
         self._load()
         if plane is not None:
-            self.encode(plane)
+            self.encode(plane, near)
 
-    def encode(self, plane: PlaneIndex, priority: Priority = Priority.VISIBLE) -> Job | None:
-        """Encode a plane in the background, unless it is or is being encoded.
+    def encode(self, plane: PlaneIndex, near: tuple[float, float]) -> None:
+        """Encode the plane on screen in the background, unless it is or is being encoded.
 
         Encodings of other planes that nobody clicked on are dropped: the newest one wins.
+
+        Parameters
+        ----------
+        plane : PlaneIndex
+        near : (row, column)
+            Where the user looks: of a large plane, the tile that is encoded lies around it.
         """
-        if priority is Priority.VISIBLE:
-            for other, job in list(self._encodings.items()):
-                if other != plane and not any(asked.after is job for asked in self._asked.values()):
-                    self._drop(self._encodings, other)
-        known = self._encodings.get(plane)
-        if known is not None and not known.hopeless:
-            known.priority = max(known.priority, priority)
-            return known
-        if plane in self._encoded:
-            return None
-        ticks: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
-        job = Job(
-            partial(
-                _encode_steps, self._session.planes, self._segmenter, plane, self._thread.compute
-            ),
-            priority,
-            after=self._load(),
-            done=self._on_encoded,
-            failed=self._on_failed,
-            progress=self._on_progress,
-            ticks=ticks,
-        )
-        self._encodings[plane] = job
-        self._thread.submit(job)
-        self._update()
-        return job
+        self._name_tiles()
+        place = self._place(plane, near)
+        for other, job in list(self._encodings.items()):
+            if other != place and not any(asked.after is job for asked in self._asked.values()):
+                self._drop(self._encodings, other)
+        self._encode(place, near, Priority.VISIBLE)
 
     def ask(self) -> None:
         """Ask what the Session wants to know now; drop what it no longer wants to know."""
+        self._name_tiles()
         wanted = self._session.requests()
         for request, job in list(self._asked.items()):
             if request not in wanted and job.state == "waiting":
@@ -145,12 +138,13 @@ class Inference:
             if request in self._asked and not self._asked[request].hopeless:
                 continue
             known = self.ahead.recall(request.plane, request.prompts)
+            place, near = self._place_of(request)
             job = Job(
                 partial(_answer_steps, self._session, request, self._thread.compute)
                 if known is None
                 else partial(_known_steps, known),
                 Priority.CLICK,
-                after=self.encode(request.plane, Priority.CLICK),
+                after=self._encode(place, near, Priority.CLICK),
                 done=self._on_answer,
                 failed=self._on_failed,
                 progress=self._on_progress,
@@ -164,6 +158,7 @@ class Inference:
 
         Prompts stay; the next question starts afresh.
         """
+        self.prefetch.stop()
         for table in (self._asked, self._encodings):
             for key in list(table):
                 self._drop(table, key)
@@ -178,6 +173,71 @@ class Inference:
         self._closed = True
         self.ahead.close()
         self.cancel()
+
+    def _pyramid(self, plane: PlaneIndex) -> TilePyramid | None:
+        """Return the tiles of a plane; None before the model is there that says their size."""
+        if not self._segmenter.loaded:
+            return None
+        shape = self._session.planes.shape_of(plane.view)
+        return TilePyramid(shape, self._segmenter.picture_size)
+
+    def _place(self, plane: PlaneIndex, near: tuple[float, float]) -> Place:
+        """Return what is encoded around a point of a plane."""
+        pyramid = self._pyramid(plane)
+        return Place(plane, None if pyramid is None else pyramid.at(near))
+
+    def _name_tiles(self) -> None:
+        """Say which tiles the encodings are of that were asked for before the model was there."""
+        if not self._segmenter.loaded:
+            return
+        for place, near in self._looked_at.items():
+            job = self._encodings.pop(place, None)
+            if job is not None:
+                self._encodings[self._place(place.plane, near)] = job
+        self._looked_at.clear()
+
+    def _place_of(self, request: Request) -> tuple[Place, tuple[float, float]]:
+        """Return what is encoded for a request, and the middle of it."""
+        pyramid = self._pyramid(request.plane)
+        if pyramid is None:
+            rows, cols = self._session.planes.shape_of(request.plane.view)
+            middle = request.prompts.points[0] if request.prompts.points else (rows / 2, cols / 2)
+            return Place(request.plane, None), middle
+        tile = next(pyramid.for_prompts(request.prompts))
+        return Place(request.plane, tile), (0.0, 0.0)
+
+    def _encode(self, place: Place, near: tuple[float, float], priority: Priority) -> Job | None:
+        """Return the job that encodes a place; None if it was encoded."""
+        known = self._encodings.get(place)
+        if known is not None and not known.hopeless:
+            known.priority = max(known.priority, priority)
+            return known
+        if place in self.prefetch.encoded:
+            if priority is Priority.VISIBLE:
+                self.prefetch.follow(place)
+            return None
+        job = self.prefetch.take(place)
+        if job is None or job.hopeless:
+            job = Job(
+                partial(
+                    encode_place,
+                    self._session.planes,
+                    self._segmenter,
+                    place,
+                    near,
+                    gently=partial(_leave_a_core, self._thread.compute),
+                ),
+                after=self._load(),
+                ticks=queue.SimpleQueue(),
+            )
+            self._thread.submit(job)
+        job.done, job.failed, job.progress = self._on_encoded, self._on_failed, self._on_progress
+        job.priority = priority
+        self._encodings[place] = job
+        if place.tile is None:
+            self._looked_at[place] = near
+        self._update()
+        return job
 
     def _load(self) -> Job | None:
         """Return the job that loads the model, None if it is loaded."""
@@ -203,11 +263,13 @@ class Inference:
             self._loading = None
         self._update()
 
-    def _on_encoded(self, job: Job, result: object) -> None:
-        for plane, other in list(self._encodings.items()):
+    def _on_encoded(self, job: Job, encoded: Encoded) -> None:
+        for place, other in list(self._encodings.items()):
             if other is job:
-                del self._encodings[plane]
-                self._encoded.add(plane)
+                del self._encodings[place]
+                here = Place(place.plane, encoded.tile)
+                self.prefetch.encoded[here] = encoded.key
+                self.prefetch.follow(here)
         self.progress = None
         self._update()
 
@@ -267,28 +329,9 @@ class Inference:
         self._changed()
 
 
-def _encode_steps(
-    planes: ImagePlanes,
-    segmenter: DeferredSegmenter,
-    plane: PlaneIndex,
-    compute: ComputeThreads,
-    job: Job,
-) -> Generator[tuple[int, int], None, None]:
-    """Read a plane and encode it. The embedding stays in the segmenter's cache."""
-    rgb = planes.rgb_plane(plane)
-    steps = segmenter.encode_steps(rgb)
-    start = time.monotonic()
-    while True:
-        # At first the window is busy as well: with the layers of an opening, or with a new slice.
-        compute.leave_a_core(time.monotonic() - start < GENTLE)
-        try:
-            with quick_handover():
-                step = next(steps, None)
-        finally:
-            compute.leave_a_core(False)
-        if step is None:
-            return
-        yield step
+def _leave_a_core(compute: ComputeThreads, seconds: float) -> None:
+    """At first the window is busy as well: with the layers of an opening, or with a new slice."""
+    compute.leave_a_core(seconds < GENTLE)
 
 
 def _known_steps(prediction: Prediction, job: Job) -> Generator[tuple[int, int], None, Prediction]:

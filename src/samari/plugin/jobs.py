@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 
 class Priority(IntEnum):
-    """What goes first: an answer to a click, a look ahead, the plane on screen, then the rest."""
+    """What goes first: an answer to a click, a look ahead, the plane on screen, then the rest.
 
+    For what is idle nobody waits: a thread that has only such jobs counts as idle.
+    """
+
+    IDLE = -1
     REST = 0
     VISIBLE = 1
     HOVER = 2
@@ -200,9 +204,10 @@ class JobLoop:
 
     @property
     def idle(self) -> bool:
-        """True when no job is left and every message was collected."""
+        """True when no job is left that anybody waits for, and every message was collected."""
         with self._condition:
-            return not self._jobs and not self._outbox
+            waited_for = any(job.priority > Priority.IDLE for job in self._jobs.values())
+            return not waited_for and not self._outbox
 
     def close(self) -> None:
         """Cancel everything, without waiting. No message comes after this call."""

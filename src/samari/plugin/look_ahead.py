@@ -6,6 +6,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from samari.engine.pictures import PlanePicture
+from samari.engine.tiled import answer_steps
 from samari.plugin.jobs import Job, Priority
 
 if TYPE_CHECKING:
@@ -129,16 +131,14 @@ def _look_steps(
     compute: ComputeThreads,
     job: Job,
 ) -> Generator[tuple[int, int], None, Prediction | None]:
-    """Predict in one step if the plane is encoded; encode nothing for it."""
+    """Predict in one step if what it takes is encoded; encode nothing for it."""
     yield from ()
-    steps = segmenter.encode_steps(planes.rgb_plane(plane))
-    try:
-        next(steps)
-    except StopIteration as end:
-        embedding = end.value
-    else:
-        steps.close()
-        return None
+    steps = answer_steps(segmenter, PlanePicture(planes, plane), prompts)  # type: ignore[arg-type]
     with compute.short(waited_for=False):
-        found: Prediction = segmenter.predict_prompts(embedding, prompts)
-        return found
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Prediction = end.value
+            return found
+    steps.close()
+    return None

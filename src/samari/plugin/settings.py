@@ -36,6 +36,10 @@ class Settings:
         "auto", "float32", "bfloat16" or "float16".
     cache_gb : float
         Limit of the encoded planes in memory, in GB (10^9 bytes).
+    disk_gb : float
+        The same on disk; 0 writes nothing.
+    prefetch : bool
+        Whether neighbours of the plane on screen are encoded while nothing else is to be done.
     """
 
     hover: bool = True
@@ -44,6 +48,8 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     cache_gb: float = 1.0
+    disk_gb: float = 2.0
+    prefetch: bool = True
 
     @property
     def palette(self) -> tuple[str, str, str]:
@@ -54,6 +60,11 @@ class Settings:
     def cache_bytes(self) -> int:
         """Limit of the encoded planes in memory, in bytes."""
         return int(self.cache_gb * 1e9)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Limit of the encoded planes on disk, in bytes."""
+        return int(self.disk_gb * 1e9)
 
 
 def stored() -> Any:

@@ -1,0 +1,60 @@
+"""New label arrays: in memory, or chunked on disk where they would not fit into it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samari.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Labels of more bytes than this are kept on disk.
+LARGEST_IN_MEMORY = 2**31
+#: Voxels along both axes of a chunk; along other axes it is one.
+_CHUNK = 512
+
+
+def new_labels(shape: Sequence[int]) -> Any:
+    """Return background for an image: uint16 in memory; above 2 GiB uint32 in a chunked store.
+
+    The store is a zarr array in a temporary folder, which is deleted when nobody uses the array any
+    more. It takes the space of what is written. Its ids cannot outgrow it, as those of an array in
+    memory can, so they have 32 bits from the beginning.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the label axes; the last two are the plane's.
+
+    Raises
+    ------
+    InputError
+        If it is too large for the memory, and zarr is not installed.
+    """
+    nbytes = 2 * math.prod(shape)
+    if nbytes <= LARGEST_IN_MEMORY:
+        return np.zeros(shape, np.uint16)
+    try:
+        import zarr
+    except ImportError:
+        try:
+            return np.zeros(shape, np.uint16)
+        except MemoryError:
+            raise InputError(
+                f"labels of shape {tuple(shape)} take {nbytes / 1e9:.0f} GB, more than there is; "
+                "to keep them on disk install zarr: pip install 'samari[zarr]'"
+            ) from None
+    folder = tempfile.mkdtemp(prefix="samari-labels-")
+    chunks = (*(1,) * (len(shape) - 2), *(min(n, _CHUNK) for n in shape[-2:]))
+    array = zarr.create_array(
+        store=folder, shape=tuple(shape), chunks=chunks, dtype="uint32", fill_value=0
+    )
+    weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
+    return array
