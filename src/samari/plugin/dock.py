@@ -180,7 +180,9 @@ class SamariDock(DockActions):
             self.controller.hover = checked
 
     def _configure(self, settings: Settings) -> bool:
-        return self._workshop.configure(settings.device, settings.precision, settings.cache_bytes)
+        return self._workshop.configure(
+            settings.device, settings.precision, settings.cache_bytes, settings.disk_bytes
+        )
 
     def _on_settings(self, before: Settings, after: Settings) -> None:
         """Go on with what was chosen in Preferences."""

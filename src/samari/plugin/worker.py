@@ -54,6 +54,11 @@ class JobThread(QObject):
         self._loop.wake_up()
 
     @property
+    def loop(self) -> JobLoop:
+        """The jobs, for other threads that submit some: it knows nothing of Qt."""
+        return self._loop
+
+    @property
     def idle(self) -> bool:
         """True when nothing is queued, running or on its way back."""
         return self._loop.idle and not self._delivering

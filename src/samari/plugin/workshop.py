@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samari.engine.embedding import EmbeddingCache
+from samari.engine.embedding_files import EmbeddingFiles
+from samari.plugin import notices
 from samari.plugin.jobs import Job, Priority
 from samari.plugin.models import DeferredSegmenter, load_steps
 from samari.plugin.worker import inference_thread, io_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
+
+    from samari.plugin.jobs import JobLoop
 
 
 class Workshop:
@@ -33,8 +37,17 @@ class Workshop:
         self._segmenters: dict[str, DeferredSegmenter] = {}
         self._place = ("auto", "auto")
 
-    def configure(self, device: str, precision: str, cache_bytes: int) -> bool:
-        """Choose where models compute, and how much memory encoded planes may take.
+    def configure(self, device: str, precision: str, cache_bytes: int, disk_bytes: int = 0) -> bool:
+        """Choose where models compute, and how much encoded planes may take.
+
+        Parameters
+        ----------
+        device, precision : str
+            See `Segmenter`.
+        cache_bytes : int
+            In memory.
+        disk_bytes : int
+            On the disk; with 0 nothing is written there, or read.
 
         Returns
         -------
@@ -42,6 +55,12 @@ class Workshop:
             Whether models have to be asked for again, because they shall compute elsewhere.
         """
         self._cache.limit(cache_bytes)
+        if not disk_bytes:
+            self._cache.files = None
+        elif self._cache.files is None:
+            self._cache.files = _files(self.files.loop, disk_bytes)
+        else:
+            self._cache.files.max_bytes = disk_bytes
         if (device, precision) == self._place:
             return False
         self._place = device, precision
@@ -78,3 +97,25 @@ class Workshop:
         self.files.close()
         self._segmenters.clear()
         self._cache.clear()
+
+
+def _files(loop: JobLoop, max_bytes: int) -> EmbeddingFiles:
+    """Return embeddings on disk that the I/O thread writes.
+
+    They are put by the inference thread, so they hold nothing of Qt.
+    """
+    problems: list[str] = []
+
+    def tell(job: Job, result: Any) -> None:
+        while problems:
+            notices.warn(notices.sentence(problems.pop()))
+
+    def write_soon(write: Callable[[], None]) -> None:
+        def steps(job: Job) -> Generator[tuple[int, int], None, None]:
+            write()
+            yield 1, 1
+
+        # What is not written, because the thread was closed, is encoded again.
+        loop.submit(Job(steps, done=tell))
+
+    return EmbeddingFiles(max_bytes=max_bytes, later=write_soon, told=problems.append)
