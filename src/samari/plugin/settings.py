@@ -38,8 +38,6 @@ class Settings:
         Limit of the encoded planes in memory, in GB (10^9 bytes).
     disk_gb : float
         The same on disk; 0 writes nothing.
-    disk_gb : float
-        The same on disk; 0 writes nothing.
     prefetch : bool
         Whether neighbours of the plane on screen are encoded while nothing else is to be done.
     """
@@ -50,7 +48,6 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     cache_gb: float = 1.0
-    disk_gb: float = 2.0
     disk_gb: float = 2.0
     prefetch: bool = True
 
@@ -63,11 +60,6 @@ class Settings:
     def cache_bytes(self) -> int:
         """Limit of the encoded planes in memory, in bytes."""
         return int(self.cache_gb * 1e9)
-
-    @property
-    def disk_bytes(self) -> int:
-        """Limit of the encoded planes on disk, in bytes."""
-        return int(self.disk_gb * 1e9)
 
     @property
     def disk_bytes(self) -> int:
