@@ -63,7 +63,12 @@ def _print(what: str, times: list[float]) -> None:
 def _in_a_fresh_process(clicks: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         # napari saves the geometry of its window: not into the user's settings.
-        environment = {**os.environ, "NAPARI_CONFIG": os.path.join(folder, "settings.yaml")}
+        environment = {
+            **os.environ,
+            "NAPARI_CONFIG": os.path.join(folder, "settings.yaml"),
+            # Of what was encoded in an earlier run nothing is known.
+            "SAMARI_CACHE": os.path.join(folder, "cache"),
+        }
         done = subprocess.run(
             [sys.executable, __file__, "--here", "-n", str(clicks)],
             env=environment,

@@ -29,6 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # napari saves the geometry of its window: not into the user's settings.
         os.environ["NAPARI_CONFIG"] = os.path.join(folder, "settings.yaml")
+        os.environ["SAMARI_CACHE"] = os.path.join(folder, "cache")
         measure(arguments.n)
 
 
