@@ -14,8 +14,11 @@ from samari.engine.candidates import PlaneCandidates, pack
 from samari.engine.commit import Origin
 from samari.engine.masks import masks_of
 from samari.engine.objects import ObjectPart, SegmentedObject
+from samari.engine.pictures import PlanePicture
 from samari.engine.planes import PlaneIndex
 from samari.engine.prompts import PlanePrompts
+from samari.engine.tiled import encode_tile
+from samari.engine.tiles import TilePyramid
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -191,7 +194,8 @@ def _plane_steps(
     shape = planes.shape_of(plane.view)
     points = grid(shape, per_side)
     cost = _encoding_cost(len(points))
-    encoding = model.encode_steps(planes.rgb_plane(plane))
+    picture = PlanePicture(planes, plane)
+    encoding = encode_tile(model, picture, TilePyramid(shape, model.picture_size).whole)
     while True:
         try:
             done, blocks = next(encoding)

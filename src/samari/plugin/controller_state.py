@@ -65,6 +65,7 @@ class ControllerState(JournalActions):
             "contrast_limits": source.contrast_limits(),
             "segmenter": self._segmenter,
             "name": source.layer.name,
+            "coarser": source.coarser,
             **source.voxels(),
         }
         self._open_session(labels, options)

@@ -84,6 +84,11 @@ class ImageSource:
         return self.layer.data[0] if self.layer.multiscale else self.layer.data
 
     @property
+    def coarser(self) -> tuple[Any, ...]:
+        """The same image in fewer voxels, where the layer is multiscale."""
+        return tuple(self.layer.data[1:]) if self.layer.multiscale else ()
+
+    @property
     def n_channels(self) -> int:
         """Length of the channel axis, 1 if there is none."""
         return 1 if self.channel_axis is None else int(self.data.shape[self.channel_axis])
