@@ -7,13 +7,13 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+from journal_steps import click, journals
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.layers._source import layer_source
 
 from samari.engine.export import read_labels, save_labels
 from samari.engine.journal import beside, read_journal
-from samari.engine.journal_places import journals_dir
 from samari.engine.session import Session
 from samari.plugin import reader
 from samari.plugin.controller import Controller
@@ -24,16 +24,6 @@ from samari.plugin.writer import write_labels
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def click(c: Any, *point: float) -> list[int]:
-    c.points.add(list(point))
-    assert c.wait()
-    return list(c.accept())
-
-
-def journals() -> list[Path]:
-    return sorted(journals_dir().glob("*")) if journals_dir().exists() else []
 
 
 @pytest.fixture
