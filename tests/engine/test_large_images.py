@@ -176,7 +176,7 @@ _HUGE = """
 """
 
 
-def test_a_stack_of_two_hundred_gigabytes_is_annotated_in_little_memory(record_property):
+def test_a_stack_of_two_hundred_gigabytes_is_annotated_in_little_memory(figure):
     """Traps of size: neither the image nor its labels are ever in memory."""
     pytest.importorskip("dask")
     ran = subprocess.run(
@@ -185,7 +185,7 @@ def test_a_stack_of_two_hundred_gigabytes_is_annotated_in_little_memory(record_p
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])
-    record_property("peak memory of 205 GB", f"{told['peak']:.2f} GB")
+    figure("peak memory of a stack of 205 GB", told["peak"], "GB")
     assert told["gigabytes"] > 200
     assert told["peak"] < 4
     assert all(0.7 < count / (np.pi * 15**2) < 1.3 for count in told["found"])
