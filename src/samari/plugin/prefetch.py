@@ -81,7 +81,7 @@ class Prefetch:
         near = list(islice(neighbours(place, self._planes, self._pyramid(place)), self._room()))
         self._waiting = [one for one in near if not self.holds(one)]
         for one in (*reversed(near), place):
-            if one in self.encoded:
+            if self.holds(one):  # in memory: nothing is read from the disk here
                 self._segmenter.cache.get(self.encoded[one])  # used last: near ones stay longest
         if self._job is not None and self._job[0] not in self._waiting:
             self._drop()
