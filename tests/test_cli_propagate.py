@@ -50,6 +50,22 @@ def test_prompted_objects_are_followed_and_saved(
     assert "2 objects in (5, 48, 64) ZYX" in printed
 
 
+def test_channels_of_a_stack_are_named_and_one_is_chosen(
+    stack: Path, prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trap 10: four axes are a time series unless somebody says that they are channels."""
+    image = tifffile.imread(stack)
+    bare, output = tmp_path / "bare.tif", tmp_path / "labels.ome.tif"
+    tifffile.imwrite(bare, np.stack([np.zeros_like(image), image]), photometric="minisblack")
+    command = ["propagate", str(bare), "--prompts", str(prompts), "-o", str(output)]
+    assert main(command) == 1
+    assert "TZYX" in capsys.readouterr().err
+    assert main([*command, "--axes", "CZYX", "--channel", "1"]) == 0
+    labels = tifffile.imread(output)
+    assert labels.shape == (5, 48, 64)
+    assert all(np.count_nonzero(plane == 1) > 150 for plane in labels[1:4])
+
+
 def test_planes_beyond_the_range_are_left_alone(stack: Path, prompts: Path, tmp_path: Path) -> None:
     output = tmp_path / "labels.tif"
     command = ["propagate", str(stack), "--prompts", str(prompts), "-o", str(output)]

@@ -139,6 +139,19 @@ def test_every_plane_is_encoded_once_however_many_objects(model: Model) -> None:
     assert sorted(model.encoded) == list(range(1, 11))
 
 
+def test_a_plane_that_objects_are_known_on_is_read_once_for_all(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(stack(), model, (1, 5, ROWS, LEFT), (2, 5, ROWS, RIGHT))
+    read: list[int] = []
+    whole = session.planes.rgb_plane
+    monkeypatch.setattr(
+        session.planes, "rgb_plane", lambda plane: (read.append(plane.index[0]), whole(plane))[1]
+    )
+    session.propagate([1, 2])
+    assert sorted(read) == list(range(1, 11))
+
+
 def test_only_planes_on_the_way_are_read_and_the_range_is_kept(model: Model) -> None:
     session = opened(stack(), model, (1, 5, ROWS, LEFT))
     session.propagate(1, range=(4, 8))

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from samari.engine.planes import PlaneIndex
+from samari.engine.propagated import PlaneMask, PropagationReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from samari.engine.history import Growing
     from samari.engine.masks import Box
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 _DISTINCT = 0.8
 #: Encoded planes held for the way back, in bytes; beyond that a plane may be encoded a second time.
 HELD_BYTES = 2**31
+#: Planes on which objects are known are read once for so many objects in a row that lie on them.
+_READ_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -75,43 +81,6 @@ class Target:
     anchors: Mapping[int, Region]
     stops: frozenset[int] = frozenset()
     stale: Mapping[int, Box] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class PlaneMask:
-    """What was found of one object on one plane."""
-
-    target: int
-    index: int
-    region: Region
-    confidence: float
-
-
-@dataclass
-class PropagationReport:
-    """What a propagation did.
-
-    Attributes
-    ----------
-    confidence : dict of int to dict of int to float
-        For every label, for every plane it was written on: between 0 and 1, how sure the mask is.
-        The model's own estimate times the overlap with the plane before.
-    ended : dict of int to dict of int to str
-        For every label, the planes on which it was not found any more, and why: "score",
-        "overlap", "area", "contrast", "lost" (no mask that touches the last one), "stop sign",
-        "taken" (all its pixels are another object's).
-    cancelled : bool
-        Whether it was stopped; what was done until then is in the labels.
-    """
-
-    confidence: dict[int, dict[int, float]] = field(default_factory=dict)
-    ended: dict[int, dict[int, str]] = field(default_factory=dict)
-    cancelled: bool = False
-
-    @property
-    def planes(self) -> int:
-        """How many masks were written."""
-        return sum(map(len, self.confidence.values()))
 
 
 @dataclass(eq=False)
@@ -216,7 +185,7 @@ class Propagation:
         for nth, (members, way) in enumerate(ways):
             if way > 0:
                 tracker = Tracker(model, self._planes.shape_of(self.targets[members[0]].fixed.view))
-                walkers = self._walkers(members, tracker)
+                walkers = yield from self._walkers(members, tracker, nth * span, total)
                 self._held.clear()
             for done in range(span):
                 index = self._first + done if way > 0 else self._last - done
@@ -253,9 +222,15 @@ class Propagation:
                 return Scene(end.value, grey_of(rgb))
             yield done, total
 
-    def _walkers(self, members: Sequence[int], tracker: Tracker) -> list[_Walker]:
+    def _walkers(
+        self, members: Sequence[int], tracker: Tracker, done: int, total: int
+    ) -> Generator[tuple[int, int], None, list[_Walker]]:
         """Start one walker from each side of each anchor, where there is somewhere to go."""
         from samari.engine.tracking import grey_of
+
+        @lru_cache(_READ_ONCE)
+        def grey_at(plane: PlaneIndex) -> NDArray[np.uint8]:
+            return grey_of(self._planes.rgb_plane(plane))
 
         walkers = []
         for number in members:
@@ -272,8 +247,9 @@ class Propagation:
                     if (end - at) * direction <= 1:
                         continue
                     if start is None:
-                        grey = grey_of(self._planes.rgb_plane(self.plane(target, at)))
+                        grey = grey_at(self.plane(target, at))
                         start = tracker.start(target.anchors[at], grey)
+                        yield done, total
                     bridging = next_anchor is not None and not any(
                         min(at, next_anchor) < stop < max(at, next_anchor) for stop in target.stops
                     )

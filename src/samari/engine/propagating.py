@@ -15,7 +15,7 @@ from samari.engine.history import Growing
 from samari.engine.objects import ObjectPart, SegmentedObject
 from samari.engine.planes import PlaneIndex
 from samari.engine.prompts import PlanePrompts
-from samari.engine.propagate import Limits, Propagation, PropagationReport, Target
+from samari.engine.propagate import Limits, Propagation, Target
 from samari.engine.regions import Region
 from samari.engine.state import Change
 from samari.engine.steps import result_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 
     from samari.engine.masks import Box
-    from samari.engine.propagate import PlaneMask
+    from samari.engine.propagated import PlaneMask, PropagationReport
     from samari.engine.state import Transaction
 
 #: The planes that lie one behind the other along each axis.

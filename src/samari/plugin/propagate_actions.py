@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-    from samari.engine.propagate import PropagationReport
+    from samari.engine.propagated import PropagationReport
     from samari.plugin.workshop import Workshop
 
 #: The axes that the planes of a view lie one behind the other along, the nearest one first.

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from samari.engine.events import SessionEvent
-    from samari.engine.propagate import Propagation, PropagationReport
+    from samari.engine.propagate import Propagation
+    from samari.engine.propagated import PropagationReport
     from samari.engine.session import Session
     from samari.plugin.worker import JobThread
 
