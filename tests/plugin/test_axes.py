@@ -157,7 +157,7 @@ def test_axes_and_channel_are_chosen_in_the_dock(docked: Any, qtbot: Any) -> Non
     assert len(viewer.layers) == layers
     assert c.labels_layer.data.shape == (1, 12, 48, 64)
     assert not ui.axes.channel.isHidden()
-    choose(ui.axes.channel, "channel 1")
+    choose(ui.axes.channel, "C 1")
     c = dock.controller
     assert c.session.planes.channel == 1
     assert viewer.dims.current_step[0] == 1

@@ -1,4 +1,4 @@
-"""The line of the dock that tells axes from each other, and chooses the channel."""
+"""Beside the image in the dock: what its axes are, and which channel is annotated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from samari.plugin.controller import Controller
@@ -28,8 +28,6 @@ class AxesChoice(QWidget):
 
     Attributes
     ----------
-    label : QLabel
-        For the form; shown and hidden with the rest.
     axes, channel : QComboBox
         The latter only if there are channels.
     axes_chosen : Signal
@@ -44,7 +42,6 @@ class AxesChoice(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._chosen: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-        self.label = QLabel("Axes")
         self.axes, self.channel = QComboBox(), QComboBox()
         self.axes.setToolTip("What the axes of the image are: T time, C channel, Z depth, Y, X")
         self.channel.setToolTip("The channel that is annotated")
@@ -53,7 +50,8 @@ class AxesChoice(QWidget):
         layout.setSpacing(6)
         for box in (self.axes, self.channel):
             box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            layout.addWidget(box, 1)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            layout.addWidget(box)
         self.axes.textActivated.connect(self._on_axes)
         self.channel.activated.connect(self.channel_chosen)
         self.refresh(None)
@@ -70,7 +68,6 @@ class AxesChoice(QWidget):
         """Show the axes and the channel of a controller."""
         shown = controller is not None and controller.image.ndim > 2
         self.setVisible(shown)
-        self.label.setVisible(shown)
         if controller is None or not shown:
             return
         source = controller.source
@@ -81,7 +78,7 @@ class AxesChoice(QWidget):
         channel = controller.session.planes.channel
         self.channel.setVisible(channel is not None)
         if channel is not None:
-            _fill(self.channel, [f"channel {k}" for k in range(source.n_channels)], channel)
+            _fill(self.channel, [f"C {k}" for k in range(source.n_channels)], channel)
 
     def _on_axes(self, letters: str) -> None:
         self.axes_chosen.emit(letters)

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from samari.plugin.axes_choice import AxesChoice
-from samari.plugin.dock_widgets import button, exclusive, row, text_label
+from samari.plugin.dock_widgets import beside, button, exclusive, row, text_label
 from samari.plugin.keys import key_of, tooltip
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ class DockLayout:
             )
             native.setMinimumContentsLength(12)
             native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        form.addRow("Image", native)
-        form.addRow(self.axes.label, self.axes)
+        form.addRow("Image", beside(native, self.axes))
         form.addRow("Labels", self.target)
         form.addRow("Model", self.model)
         form.addRow("Device", self.device)

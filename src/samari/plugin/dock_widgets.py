@@ -37,6 +37,15 @@ def row(*widgets: QWidget) -> QWidget:
     return holder
 
 
+def beside(wide: QWidget, narrow: QWidget) -> QWidget:
+    """Return two widgets side by side, the second one as narrow as it can be."""
+    holder = row(wide, narrow)
+    layout = holder.layout()
+    assert isinstance(layout, QHBoxLayout)
+    layout.setStretch(1, 0)
+    return holder
+
+
 def combo() -> QComboBox:
     """Return a combo box that stays narrow whatever it lists."""
     widget = QComboBox()
