@@ -45,7 +45,7 @@ TRAPS = {
     28: "two objects on different planes are both there",
     29: "sixty clicks in three seconds: none is lost, and the window does not freeze",
     30: "deleting, switching, closing during encode and decode",
-    31: "cancel while encoding, then go on",
+    31: "cancel while encoding or propagating, then go on",
     32: "opening and closing the dock five times leaves nothing behind",
     33: "two viewers at once",
     34: "undo brings back labels, prompts and logits",
