@@ -35,11 +35,13 @@ test-tf:
 soak: setup
 	SAMARI_SOAK=1 $(SCREEN) $(PYTHON_IN_VENV) -m pytest $(if $(DATA),--data $(DATA)) $(PYTEST_ARGS)
 
-# The pictures of the documentation, taken from the running program.
+# The pictures of the documentation, taken from the running program. STACKS is the folder with the
+# stack of docs/tutorial-stack.md, which does not ship.
 pictures: setup
 	$(SCREEN) $(VENV)/bin/samari demo --close --output runs/demo/coins-labels.ome.tif \
 	    --screenshot docs/images/demo.png
 	$(SCREEN) $(PYTHON_IN_VENV) scripts/first_minute.py
+	$(if $(STACKS),$(SCREEN) $(PYTHON_IN_VENV) scripts/stack_tutorial.py $(STACKS))
 
 clean:
 	rm -rf $(VENV) $(VENV_TF) build dist .mypy_cache .pytest_cache .ruff_cache

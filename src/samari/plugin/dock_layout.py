@@ -10,14 +10,13 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QProgressBar,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from samari.plugin.axes_choice import AxesChoice
-from samari.plugin.dock_widgets import beside, button, exclusive, row, text_label
+from samari.plugin.dock_widgets import ProgressBar, beside, button, exclusive, row, text_label
 from samari.plugin.keys import key_of, tooltip
 
 if TYPE_CHECKING:
@@ -78,9 +77,7 @@ class DockLayout:
         self.hover.setToolTip("Outline what a click would select, before you click")
         self.hover.setChecked(True)
         self.undo, self.redo = button("Undo", "undo"), button("Redo", "redo")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(16)
+        self.bar = ProgressBar()
         self.cancel = button("Cancel")
         self.cancel.setFixedWidth(72)
         self.cancel.setToolTip("Stop what is being computed or downloaded")
@@ -114,7 +111,7 @@ class DockLayout:
             native.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            native.setMinimumContentsLength(12)
+            native.setMinimumContentsLength(8)
             native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         form.addRow("Image", beside(native, self.axes))
         form.addRow("Labels", self.target)
