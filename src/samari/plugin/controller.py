@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from samari.errors import SamariError
 from samari.plugin import notices
+from samari.plugin.due_accepts import DueAccepts
 from samari.plugin.hover import Hover
 from samari.plugin.propagate_actions import PropagateActions
 from samari.plugin.saving import BackgroundSave
@@ -74,6 +75,7 @@ class Controller(PropagateActions):
     ) -> None:
         super().__init__(viewer, layer, model, labels, workshop, axes)
         self._accepting = False
+        self._due = DueAccepts(self.session, self._prompts, self._accept_now)
         self.session.connect(self._on_session)
         self._hover = Hover(
             self, self._viewer, self._source, self.session, self._inference, self._preview
@@ -169,6 +171,8 @@ class Controller(PropagateActions):
 
     def redo(self) -> None:
         """Do the last step again that was taken back."""
+        if self.session.history.can_redo:
+            self._drop_held()
         self._labels.put_back()
         if not self._try(self.session.redo):
             self._say("Nothing to redo")
@@ -200,7 +204,9 @@ class Controller(PropagateActions):
 
     def take_over(self, other: Controller) -> None:
         """Continue with the pending prompts of a controller of the same image, now closed."""
-        pending = [replace(obj, replaces=None, scope=()) for obj in other.session.pending]
+        pending = other.session.pending
+        if other.labels_layer is not self.labels_layer:
+            pending = tuple(replace(obj, replaces=None, scope=()) for obj in pending)
         self._try(lambda: self.session.set_pending(pending))
 
     def save_in_background(self, path: str | Path) -> None:
@@ -216,7 +222,7 @@ class Controller(PropagateActions):
         """
         self._watch.settle()
         return self._workshop.inference.wait(
-            timeout, lambda: self._prompts.settled and not self.propagation.busy
+            timeout, lambda: self._due.settled and not self.propagation.busy
         )
 
     def close(self) -> None:
@@ -225,6 +231,7 @@ class Controller(PropagateActions):
             return
         self._open = False
         self.propagation.close()
+        self._due.stop()
         self.session.disconnect(self._on_session)
         self._hover.close()
         self._watch.close()
@@ -270,8 +277,7 @@ class Controller(PropagateActions):
                 self._prompts.write()
             self._note = ""
             self._inference.ask()
-        if event.kind == "answer" and self._prompts.sealed and not self.session.requests():
-            self._accept_now()
+        self._due.on_event(event)
         if event.kind in ("pending", "answer"):
             self._preview.show(self._plane)
         self.changed.emit()
@@ -310,6 +316,8 @@ class Controller(PropagateActions):
         elif layer == self._brush.layer:
             self._end_brush()
         elif self._prompts.replace_removed(layer):
+            self._bindings.unbind(layer)
+            self._due.check()
             self._say("Prompts were removed with their layer. Choose a tool to go on")
 
     def _cycle(self, step: int) -> None:
@@ -339,7 +347,7 @@ class Controller(PropagateActions):
         else:
             self._prompts.write()
         self._last = labels[-1] if labels else self._last
-        self._say(accepted(labels))
+        self._say(notices.accepted(labels))
         self._after_accept(labels)
         return labels
 
@@ -350,13 +358,6 @@ class Controller(PropagateActions):
 
     def _on_save_failed(self, job: Job, error: BaseException) -> None:
         self._on_error(error)
-
-
-def accepted(labels: list[int]) -> str:
-    """Return a sentence about the objects that were just accepted."""
-    if len(labels) == 1:
-        return f"Object {labels[0]} accepted"
-    return f"{len(labels)} objects accepted: {labels[0]} to {labels[-1]}" if labels else ""
 
 
 def annotate(

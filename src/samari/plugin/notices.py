@@ -40,3 +40,10 @@ def sentence(text: str) -> str:
     if text and text[-1] not in ".!?":
         text += "."
     return text[:1].upper() + text[1:]
+
+
+def accepted(labels: list[int]) -> str:
+    """Return a sentence about the objects that were just accepted."""
+    if len(labels) == 1:
+        return f"Object {labels[0]} accepted"
+    return f"{len(labels)} objects accepted: {labels[0]} to {labels[-1]}" if labels else ""

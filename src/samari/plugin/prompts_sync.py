@@ -76,6 +76,9 @@ class PromptsSync:
         self._refused = refused
         self._rows = PromptRows(source, session.planes)
         self._seals: list[int] = []
+        # What the layers showed when they were last read or written: a row that is not here was
+        # drawn and refused.
+        self._seen: tuple[list[PointRow], list[ShapeRow]] = ([], [])
         self._in_shapes_event = False
         self._later = QTimer()
         self._later.setSingleShot(True)
@@ -158,8 +161,10 @@ class PromptsSync:
             reading.refused.append(str(error))
             self.write()
         else:
-            if (reading.points + held[0], reading.shapes + held[1]) != given:
-                self._replace(reading.points + held[0], reading.shapes + held[1])
+            rows = reading.points + held[0], reading.shapes + held[1]
+            self._seen = rows
+            if rows != given:
+                self._replace(*rows)
         finally:
             self.reading = False
         self._set_defaults()
@@ -170,8 +175,7 @@ class PromptsSync:
         """Make the layers show the Session's pending objects, and what is held back."""
         self._later.stop()
         points, shapes = self._rows.write(self._session.pending)
-        held_points = self._held(read_points(self.points))
-        held_shapes = self._held(read_shapes(self.shapes))
+        held_points, held_shapes = (self._held(rows) for rows in self._seen)
         self._replace(points + held_points, shapes + held_shapes)
         self._set_defaults()
 
@@ -188,12 +192,9 @@ class PromptsSync:
         if not self._seals:
             return
         base = self._seals[0]
-        points = [
-            replace(row, member=row.member - base) for row in self._held(read_points(self.points))
-        ]
-        shapes = [
-            replace(row, member=row.member - base) for row in self._held(read_shapes(self.shapes))
-        ]
+        held_points, held_shapes = (self._held(rows) for rows in self._seen)
+        points = [replace(row, member=row.member - base) for row in held_points]
+        shapes = [replace(row, member=row.member - base) for row in held_shapes]
         self._seals = [seal - base for seal in self._seals[1:]]
         self._replace(points, shapes)
         self.read()
@@ -201,7 +202,7 @@ class PromptsSync:
     def drop_held(self) -> None:
         """Forget the accepts that are due and what was drawn after them."""
         if self._seals:
-            points, shapes = read_points(self.points), read_shapes(self.shapes)
+            points, shapes = self._seen
             limit = self._seals[0]
             self._seals.clear()
             self._replace(
@@ -244,6 +245,7 @@ class PromptsSync:
 
     def _replace(self, points: list[PointRow], shapes: list[ShapeRow]) -> None:
         """Rewrite what differs. Not inside an event of the shapes layer, which is not done yet."""
+        self._seen = points, shapes
         if points != read_points(self.points):
             write_points(self.points, points)
         if shapes != read_shapes(self.shapes):
