@@ -162,8 +162,8 @@ def workshop(qapp: Any, discs: Discs) -> Iterator[DiscWorkshop]:
     yield shop
     discs.let_go()
     shop.close()
-    assert shop.inference.join(5)
-    assert shop.files.join(5)
+    assert shop.inference.join(30)
+    assert shop.files.join(30)
 
 
 @pytest.fixture
@@ -288,7 +288,7 @@ def docked(window: Any, qtbot: Any, discs: Any, monkeypatch: pytest.MonkeyPatch)
         dock = SamariDock(viewer)
         docks.append(dock)
         viewer.window.add_dock_widget(dock, name="Samari", area="right")
-        qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: dock.controller is not None, timeout=30_000)
         viewer.reset_view()
         qtbot.wait(50)
         return viewer, hand, dock

@@ -91,7 +91,7 @@ def test_sixty_quick_clicks_are_all_in_the_mask(
     places = np.random.default_rng(1).uniform(0, 99, (60, 2))
     for place in places:
         c.points.add(place)
-    assert c.wait(20)
+    assert c.wait(30)
     assert len(c.points.data) == 60
     assert len(discs.decoded[-1].points) == 60
     assert c.accept() == [1]

@@ -36,7 +36,7 @@ def opened(workshop: Any) -> Callable[..., Controller]:
         viewer.dims.set_current_step(range(len(step)), step)
         controller = Controller(viewer, shown, workshop=workshop, axes=axes)
         controller.viewer = viewer  # type: ignore[attr-defined]
-        assert controller.wait(20)
+        assert controller.wait(30)
         return controller
 
     return open_image
@@ -45,9 +45,9 @@ def opened(workshop: Any) -> Callable[..., Controller]:
 def propagated(controller: Any, *point: float) -> Any:
     """Click on an object, propagate it, and return the session."""
     controller.points.add(np.array(point))
-    assert controller.wait(20)
+    assert controller.wait(30)
     controller.propagate()
-    assert controller.wait(20)
+    assert controller.wait(30)
     return controller.session
 
 
@@ -71,7 +71,7 @@ def test_a_series_of_stacks_goes_along_z_at_its_time_or_along_t(opened: Any) -> 
     c.undo()
     c.along = "T"
     c.propagate()
-    assert c.wait(20)
+    assert c.wait(30)
     assert planes_of(session, 1, axis=0) == [0, 1]
     assert planes_of(session, 1, axis=1) == [5]
     c.close()
@@ -127,7 +127,7 @@ def test_across_the_stack_it_prompts_and_goes_along_the_other_axis(
     """Trap 11, with voxels that are four times as high as wide: XZ along Y, YZ along X."""
     c = opened(stack(), "ZYX", 5, 16, 16, scale=(2.0, 0.5, 0.5))
     c.viewer.dims.order = order
-    assert c.wait(20)
+    assert c.wait(30)
     assert c.axes_to_go == "ZYX"[axis]
     session = propagated(c, 5, 16, 16)
     found = planes_of(session, 1, axis=axis)
@@ -138,7 +138,7 @@ def test_across_the_stack_it_prompts_and_goes_along_the_other_axis(
     c.undo()
     c.viewer.dims.order = (0, 1, 2)
     c.propagate()
-    assert c.wait(20)
+    assert c.wait(30)
     assert planes_of(session, 1, axis=axis) == found
     c.close()
 

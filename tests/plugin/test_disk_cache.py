@@ -46,7 +46,7 @@ def click_on_every_slice(image: Any, model: Path, shop: Workshop) -> Any:
         c.points.add([z, 20, 30])
         assert c.wait(60)
         c.accept()
-    assert shop.files.wait(10)
+    assert shop.files.wait(30)
     labels = np.array(c.session.labels)
     c.close()
     return labels

@@ -244,29 +244,29 @@ def test_the_dock_finds_filters_and_adds(
     image = viewer.add_image(cells(250, 200, 150), name="cells", contrast_limits=(0, 255))
     dock = SamariDock(viewer)
     viewer.window.add_dock_widget(dock, name="Samari", area="right")
-    qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller is not None, timeout=30_000)
     panel = dock.everything
     assert not panel.all_planes.isVisibleTo(dock)
     panel.find.click()
     assert panel.cancel.isVisibleTo(dock)
     assert "undo" in panel.cancel.toolTip(), "what another step lies above is not taken back"
-    qtbot.waitUntil(lambda: panel.count.text() == "3 objects on this plane", timeout=20_000)
+    qtbot.waitUntil(lambda: panel.count.text() == "3 objects on this plane", timeout=30_000)
     assert panel.layer.name not in [
         dock.ui.labels.itemText(i) for i in range(dock.ui.labels.count())
     ]
     panel.score.setValue(0.9)
-    qtbot.waitUntil(lambda: panel.count.text() == "1 object on this plane", timeout=20_000)
+    qtbot.waitUntil(lambda: panel.count.text() == "1 object on this plane", timeout=30_000)
     panel.add.click()
-    qtbot.waitUntil(lambda: dock.everything.run.state == "idle", timeout=20_000)
+    qtbot.waitUntil(lambda: dock.everything.run.state == "idle", timeout=30_000)
     labels = dock.controller.session.labels
     np.testing.assert_array_equal(labels > 0, image.data == 250)
     assert not panel.add.isVisibleTo(dock)
     panel.find.click()
-    qtbot.waitUntil(lambda: panel.count.text() == "0 objects on this plane", timeout=20_000)
+    qtbot.waitUntil(lambda: panel.count.text() == "0 objects on this plane", timeout=30_000)
     panel.score.setValue(0.5)
-    qtbot.waitUntil(lambda: panel.count.text() == "2 objects on this plane", timeout=20_000)
+    qtbot.waitUntil(lambda: panel.count.text() == "2 objects on this plane", timeout=30_000)
     viewer.layers.remove(image)  # in the middle of it: nothing of the run is left
-    qtbot.waitUntil(lambda: dock.controller is None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller is None, timeout=30_000)
     assert panel.layer is None
     assert [layer.name for layer in viewer.layers] == ["cells objects"]
     dock.shut_down()

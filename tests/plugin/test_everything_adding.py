@@ -66,13 +66,13 @@ def adding(annotated: Any, workshop: Any, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def begun(controller: Any, workshop: Any) -> None:
-    assert workshop.inference.wait(10, lambda: bool(controller.session.labels.any()))
+    assert workshop.inference.wait(30, lambda: bool(controller.session.labels.any()))
 
 
 def test_planes_of_a_stack_are_one_step(adding: Any, workshop: Any, noise: Any) -> None:
     planes = [squares(40, 4, (z,)) for z in range(3)]
     controller, _, ended = adding(noise(3, 40, 40), *planes)
-    assert workshop.inference.wait(10, lambda: bool(ended))
+    assert workshop.inference.wait(30, lambda: bool(ended))
     assert ended == [(list(range(1, 49)), None)]
     assert len(np.unique(controller.session.labels)) == 49
     assert len(controller.session.objects) == 48
@@ -112,7 +112,7 @@ def test_undo_ends_it(adding: Any, workshop: Any, noise: Any) -> None:
     controller, _, ended = adding(noise(64, 64), squares(64, 8))
     begun(controller, workshop)
     controller.undo()
-    assert workshop.inference.wait(10, lambda: bool(ended))
+    assert workshop.inference.wait(30, lambda: bool(ended))
     assert "undone" in str(ended[0][1])
     assert not controller.session.labels.any()
 
@@ -126,7 +126,7 @@ def test_an_object_accepted_meanwhile_is_a_step_of_its_own(
     assert controller.wait()
     mine = controller.accept()
     assert mine == [65]
-    assert workshop.inference.wait(10, lambda: bool(ended))
+    assert workshop.inference.wait(30, lambda: bool(ended))
     assert ended[0][1] is None
     both = controller.session.labels.copy()
     assert (both == 65).any()
@@ -186,10 +186,10 @@ def test_long_work_is_in_the_activity_dock_and_can_be_cancelled_there(
     run._found = Everything((squares(64, 8),), Origin("m", "m1", None, None))
     run.state = "choosing"
     run.accept()
-    assert workshop.inference.wait(10, lambda: bool(controller.session.labels.any()))
+    assert workshop.inference.wait(30, lambda: bool(controller.session.labels.any()))
     ((text, worker),) = shown
     assert text == "Samari: adding objects"
     worker.quit()
-    assert workshop.inference.wait(10, lambda: run.state == "idle" and not worker.is_running)
+    assert workshop.inference.wait(30, lambda: run.state == "idle" and not worker.is_running)
     assert not controller.session.labels.any()
     run.close()

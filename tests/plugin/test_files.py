@@ -60,7 +60,7 @@ def test_the_dock_saves_in_the_background_what_is_there_now(
     c.accept()
     c.save_in_background(tmp_path / "a.ome.tif")
     c.undo()
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert "a.ome.tif" in c.status
     assert tifffile.imread(tmp_path / "a.ome.tif")[15, 15] == 1
 
@@ -71,7 +71,7 @@ def test_a_folder_that_does_not_exist_is_told_and_nothing_is_lost(
 ) -> None:  # fmt: skip
     c = annotated(noise(30, 30))
     c.save_in_background(tmp_path / "nowhere" / "a.ome.tif")
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert len(said) == 1
     assert "nowhere" in said[0]
 

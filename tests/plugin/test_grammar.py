@@ -113,7 +113,7 @@ def _hover(w: Walk, qtbot: Any) -> None:
         w.aim(30, 40)
         return bool(c.preview.data.any())
 
-    qtbot.waitUntil(outlined, timeout=20_000)
+    qtbot.waitUntil(outlined, timeout=30_000)
     assert c.session.pending == ()
     assert not c.session.history.can_undo
     assert not np.asarray(c.session.labels).any()

@@ -87,7 +87,7 @@ def annotate(hand: Any, controller: Any, truth: NDArray[np.bool_]) -> tuple[int,
     while clicks < MOST_CLICKS:
         clicks += 1
         hand.click(place, Qt.MouseButton.LeftButton if label else Qt.MouseButton.RightButton)
-        assert controller.wait(20)
+        assert controller.wait(30)
         QApplication.processEvents()
         guess = controller.candidates.best
         correction = correction_click(truth, guess)
@@ -118,7 +118,7 @@ def test_a_simulated_annotator_works_through_the_nuclei(
         viewer, hand = window(image, rgb=image.ndim == 3)
         dock = SamariDock(viewer)
         viewer.window.add_dock_widget(dock, name="Samari", area="right")
-        qtbot.waitUntil(lambda dock=dock: dock.controller is not None, timeout=20_000)
+        qtbot.waitUntil(lambda dock=dock: dock.controller is not None, timeout=30_000)
         controller = dock.controller
         viewer.reset_view()
         assert controller.wait(120)

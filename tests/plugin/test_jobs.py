@@ -25,7 +25,7 @@ class Desk:
         def start(job: Job) -> Generator[tuple[int, int], None, str]:
             for i in range(count):
                 if gate is not None:
-                    assert gate.acquire(timeout=5)
+                    assert gate.acquire(timeout=30)
                 self.log.append(f"{name}{i}")
                 yield i + 1, count
             return name
@@ -35,7 +35,7 @@ class Desk:
     def until(self, done: Callable[[list[Any]], bool]) -> list[Any]:
         messages: list[Any] = []
         while not done(messages):
-            assert self.arrived.acquire(timeout=5), self.log
+            assert self.arrived.acquire(timeout=30), self.log
             messages += self.loop.collect()
         return messages
 
@@ -45,7 +45,7 @@ def desk() -> Iterator[Desk]:
     desk = Desk()
     yield desk
     desk.loop.close()
-    assert desk.loop.join(5)
+    assert desk.loop.join(30)
 
 
 def _ended(jobs: list[Job]) -> Callable[[list[Any]], bool]:
@@ -109,7 +109,7 @@ def test_cancel_ends_a_job_before_its_next_step_and_runs_its_finally(desk: Desk)
     def start(job: Job) -> Generator[tuple[int, int], None, None]:
         try:
             for i in range(100):
-                assert gate.acquire(timeout=5)
+                assert gate.acquire(timeout=30)
                 yield i, 100
         finally:
             cleaned.set()
@@ -153,12 +153,12 @@ def test_a_thread_that_cannot_begin_fails_every_job_instead_of_hanging() -> None
     arrived = threading.Semaphore(0)
     loop = JobLoop("broken", arrived.release, broken)
     job = loop.submit(Job(lambda job: iter(())))  # type: ignore[arg-type,return-value]
-    assert arrived.acquire(timeout=5)
+    assert arrived.acquire(timeout=30)
     (message,) = loop.collect()
     assert job.state == "failed"
     assert isinstance(message.payload, ImportError)
     loop.close()
-    assert loop.join(5)
+    assert loop.join(30)
 
 
 def test_a_long_step_can_report_by_itself(desk: Desk) -> None:
@@ -177,7 +177,7 @@ def test_ticks_tell_every_step_and_the_end(desk: Desk) -> None:
     job = Job(desk.steps("a", 2), ticks=ticks)
     desk.loop.submit(job)
     desk.until(_ended([job]))
-    assert [ticks.get(timeout=1) for _ in range(3)] == [(1, 2), (2, 2), None]
+    assert [ticks.get(timeout=30) for _ in range(3)] == [(1, 2), (2, 2), None]
 
 
 def test_after_close_nothing_is_delivered_and_the_thread_ends(desk: Desk) -> None:
@@ -187,7 +187,7 @@ def test_after_close_nothing_is_delivered_and_the_thread_ends(desk: Desk) -> Non
     desk.loop.submit(waiting)
     desk.loop.close()
     gate.release(2)
-    assert desk.loop.join(5)
+    assert desk.loop.join(30)
     assert desk.loop.collect() == []
     assert running.finished
     assert waiting.finished

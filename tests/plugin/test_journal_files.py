@@ -45,17 +45,17 @@ def test_saving_moves_the_journal_beside_the_file(
     click(c, 10, 10)
     path = tmp_path / "Zellen 細胞.ome.tif"
     c.save_in_background(path)
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert journals() == []
     assert read_journal(beside(path)).is_saved
     click(c, 20, 20)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(beside(path)).labels() == {1, 2}
     c.save(tmp_path / "b.ome.tif")
     assert read_journal(beside(tmp_path / "b.ome.tif")).is_saved
     assert read_journal(beside(path)).labels() == {1, 2}, "that of the first file stays with it"
     click(c, 20, 30)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(beside(tmp_path / "b.ome.tif")).labels() == {1, 2, 3}
     assert read_journal(beside(path)).labels() == {1, 2}
 
@@ -68,9 +68,9 @@ def test_what_is_done_while_a_file_is_saved_counts_as_not_saved(
     click(c, 10, 10)
     c.save_in_background(tmp_path / "a.ome.tif")
     c.points.add([20, 20])
-    assert workshop.inference.wait(5)
+    assert workshop.inference.wait(30)
     c.accept()
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert not read_journal(beside(tmp_path / "a.ome.tif")).is_saved
     shown = np.array(c.session.labels)
     c.close()
@@ -86,7 +86,7 @@ def test_napari_s_own_save_puts_a_copy_of_the_journal_beside_the_file(
 ) -> None:  # fmt: skip
     c = annotated(noise(30, 40))
     click(c, 10, 10)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     data, meta, _ = c.labels_layer.as_layer_data_tuple()
     assert write_labels(str(tmp_path / "a.ome.tif"), data, meta) == [str(tmp_path / "a.ome.tif")]
     assert read_journal(beside(tmp_path / "a.ome.tif")).is_saved
@@ -123,7 +123,7 @@ def test_yesterdays_file_goes_on_with_its_objects_prompts_and_history(
     again.discard()
     assert click(again, 0, 5, 35) == [3]
     assert layer.data[0, 5, 35] == 3
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3}
     again.undo()
     while again.session.undo():
@@ -212,7 +212,7 @@ def test_a_file_that_another_window_annotates_opens_without_its_journal(
     assert "in use by another session" in said[0]
     click(other, 20, 20)
     click(c, 20, 30)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     log = read_journal(beside(tmp_path / "a.ome.tif"))
     assert [len(entry.objects) for kind, entry in log.entries if kind == "do"] == [1, 1]
     (own,) = journals()
@@ -224,20 +224,20 @@ def test_a_save_that_ends_after_its_session_leaves_the_journal_whole(
 ) -> None:
     c = annotated(noise(30, 40))
     click(c, 10, 10)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     (own,) = journals()
     path, layer = tmp_path / "a.ome.tif", c.labels_layer
     c.save_in_background(path)
     c.close()
     again = Controller(c.viewer, c.image, labels=layer, workshop=workshop)
     try:
-        assert workshop.files.wait(10)
+        assert workshop.files.wait(30)
         log = read_journal(beside(path))
         assert (log.labels(), log.is_saved) == ({1}, True)
         assert layer.metadata[KEY] == str(own), "where the new session goes on"
         assert again.session.objects.keys() == {1}
         click(again, 20, 20)
-        assert workshop.files.wait(5)
+        assert workshop.files.wait(30)
         assert read_journal(own).labels() == {1, 2}
     finally:
         again.close()
@@ -254,7 +254,7 @@ def test_a_file_saved_under_another_name_leaves_the_first_journal_alone(
         click(c, 6 + 8 * k, 10)
         if k < 2:
             c.save_in_background(tmp_path / name)
-            assert workshop.files.wait(10)
+            assert workshop.files.wait(30)
         else:
             c.save(tmp_path / name)
     for k, name in enumerate(("a.ome.tif", "b.ome.tif", "c.ome.tif"), 1):

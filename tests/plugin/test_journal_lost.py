@@ -31,7 +31,7 @@ def test_after_a_crash_the_objects_are_offered_and_come_back(
     before = np.array(c.session.labels)
     c.close()  # the file is what a killed program leaves; the system frees its lock
     again = annotated(image, name="another name")
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert again.restorable.startswith("Restore 2 objects, today ")
     assert again.restore() == 2
     np.testing.assert_array_equal(again.labels_layer.data, before)
@@ -41,7 +41,7 @@ def test_after_a_crash_the_objects_are_offered_and_come_back(
     assert len(again.points.data) == 1, "its prompts are back in their layer"
     again.discard()
     click(again, 0, 24, 32)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     (path,) = journals()
     assert read_journal(path).labels() == {1, 2, 3}, "it goes on in the same file"
     for _ in range(12):
@@ -56,7 +56,7 @@ def test_the_offer_can_be_refused_for_good(
     click(c, 10, 10)
     c.close()
     again = annotated(noise(30, 40))
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert again.restorable
     again.forget()
     assert again.restorable == ""
@@ -72,10 +72,10 @@ def test_the_offer_ends_with_the_first_new_object_but_the_journal_stays(
     click(c, 10, 10)
     c.close()
     again = annotated(noise(30, 40))
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     click(again, 20, 20)
     assert again.restorable == ""
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert len(journals()) == 2
     again.undo()
     again.undo()
@@ -96,7 +96,7 @@ def test_strokes_of_the_brush_come_back_after_a_crash(
     before = c.labels_layer.data.copy()
     c.close()
     again = annotated(noise(2, 30, 40))
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     again.restore()
     np.testing.assert_array_equal(again.labels_layer.data, before)
 
@@ -110,7 +110,7 @@ def test_a_search_for_unsaved_work_that_fails_is_told(
 
     monkeypatch.setattr("samari.plugin.journal_sync.find_lost", broken)
     annotated(noise(30, 40))
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert ["Unsaved work" in sentence for sentence in said] == [True]
 
 
@@ -134,7 +134,7 @@ def test_a_window_that_is_killed_loses_nothing(
     program.wait()
     program.stdout.close()
     c = annotated(image)
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert c.restorable.startswith("Restore 3 objects, today ")
     assert c.restore() == 3
     np.testing.assert_array_equal(c.session.labels, np.load(tmp_path / "labels.npy"))
@@ -149,12 +149,12 @@ def test_the_journal_of_a_layer_that_is_still_shown_is_not_offered(
     click(c, 10, 10)
     c.close()
     again = Controller(c.viewer, c.image, workshop=workshop)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert again.restorable == ""
     again.close()
     c.viewer.layers.remove(c.labels_layer)
     again = Controller(c.viewer, c.image, workshop=workshop)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert again.restorable
     again.close()
 
@@ -166,14 +166,14 @@ def test_what_another_window_added_to_a_lost_journal_is_neither_cut_off_nor_dele
     click(c, 10, 10)
     c.close()
     one, two, three = (annotated(noise(30, 40)) for _ in range(3))
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert one.restorable
     assert three.restorable
     assert two.restore() == 1
     click(two, 20, 20)
     one.forget()
     assert "was not deleted" in said[0]
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     (path,) = journals()
     two.close()
     assert three.restore() == 2

@@ -32,12 +32,12 @@ def test_every_object_is_in_a_journal_on_the_disk_while_it_is_not_saved(
     c = annotated(noise(30, 40))
     assert journals() == [], "nothing was done yet"
     click(c, 10, 10)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     (path,) = journals()
     assert read_journal(path).labels() == {1}
     click(c, 20, 20)
     c.undo()
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(path).labels() == {1}
 
 
@@ -57,7 +57,7 @@ def test_the_thread_of_the_window_never_waits_for_the_disk(
     for k in range(4):
         click(c, 6 + 5 * k, 10)
     c.undo()
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert set(threads) == {"samari-files"}
     assert len(threads) >= 5
 
@@ -78,7 +78,7 @@ def test_lines_are_written_before_other_work_of_the_thread(
 
     workshop.files.submit(Job(download))
     click(c, 10, 10)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert order[-1] == 1, "the journal was there before the download ended"
 
 
@@ -88,21 +88,21 @@ def test_lines_do_not_wait_for_a_long_save(
     from samari.plugin.jobs import Job
 
     c = annotated(noise(30, 40))
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     saved = threading.Event()
 
     def save(job: Any) -> Any:
-        assert saved.wait(20)
+        assert saved.wait(30)
         yield 0, 1
 
     workshop.files.submit(Job(save))
     click(c, 10, 10)
-    qtbot.waitUntil(lambda: journals() != [] and journals()[0].stat().st_size > 0, timeout=5000)
+    qtbot.waitUntil(lambda: journals() != [] and journals()[0].stat().st_size > 0, timeout=30_000)
     assert read_journal(journals()[0]).labels() == {1}
     saved.set()
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     click(c, 20, 20)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(journals()[0]).labels() == {1, 2}
 
 
@@ -127,9 +127,9 @@ def test_two_sessions_on_one_image_have_two_journals(
     click(one, 10, 10)
     click(two, 20, 20)
     click(one, 20, 30)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     third = annotated(image)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert third.restorable == "", "both are in use"
     labels = sorted(len(read_journal(path).labels()) for path in journals())
     assert labels == [1, 2]
@@ -165,14 +165,14 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_nothing_is_lost(
     c = annotated(noise(30, 40))
     for k in range(4):
         click(c, 6 + 5 * k, 10 + 3 * k)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert len(said) == 1
     assert "Nothing is lost while the program runs" in said[0]
     c.save(tmp_path / "a.ome.tif")
     assert len(np.unique(read_labels(tmp_path / "a.ome.tif").labels)) == 5
     assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3, 4}
     click(c, 25, 35)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1, 2, 3, 4, 5}
 
 
@@ -188,12 +188,12 @@ def test_a_line_that_cannot_be_made_is_told_once_and_tried_again(
         patch.setattr("samari.engine.journal.step_json", no_memory)
         for k in range(3):
             click(c, 6 + 5 * k, 10 + 3 * k)
-        assert workshop.files.wait(5)
+        assert workshop.files.wait(30)
     (sentence,) = said
     assert "no room for a line" in sentence
     assert "save the labels to be safe" in sentence
     click(c, 25, 35)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert read_journal(journals()[0]).labels() == {1, 2, 3, 4}
 
 
@@ -204,10 +204,10 @@ def test_without_autosave_nothing_is_written_before_the_save(
     monkeypatch.setattr(settings, "current", lambda: settings.Settings(autosave=False))
     c = annotated(noise(30, 40))
     click(c, 10, 10)
-    assert workshop.files.wait(5)
+    assert workshop.files.wait(30)
     assert journals() == []
     c.save_in_background(tmp_path / "a.ome.tif")
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert read_journal(beside(tmp_path / "a.ome.tif")).labels() == {1}
     assert read_journal(beside(tmp_path / "a.ome.tif")).is_saved
 
@@ -245,8 +245,8 @@ def test_copied_as_python_it_does_the_same_without_a_window(
     finally:
         c.close()
         workshop.close()
-        workshop.inference.join(5)
-        workshop.files.join(5)
+        workshop.inference.join(30)
+        workshop.files.join(30)
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
     words = [tmp_path / "script.py", tmp_path / "cells.tif", tmp_path / "again.ome.tif"]
     done = subprocess.run(

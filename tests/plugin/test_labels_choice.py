@@ -103,7 +103,7 @@ def test_what_cannot_be_written_is_refused_and_a_copy_is_offered(
     assert button.isVisible()
     assert button.text() == "Use a copy of mine"
     button.click()
-    qtbot.waitUntil(lambda: dock.controller.labels_layer.name == "mine copy", timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller.labels_layer.name == "mine copy", timeout=30_000)
     c = dock.controller
     assert not button.isVisible()
     assert dock.ui.labels.currentText() == "mine copy"
@@ -137,7 +137,7 @@ def test_labels_on_disk_whose_ids_are_used_up_are_copied_with_room(
     assert "256" in said[-1]
     assert len(c.points.data) == 1
     dock.ui.target.copy.click()
-    qtbot.waitUntil(lambda: dock.controller.labels_layer.name == "full copy", timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller.labels_layer.name == "full copy", timeout=30_000)
     assert dock.controller.wait()
     assert dock.controller.accept() == [256]
     assert array[:].max() == 255
@@ -153,7 +153,7 @@ def test_a_copy_can_be_cancelled_and_the_offer_stays(
     gate = threading.Event()
 
     def slow(block: Any) -> Any:
-        gate.wait(10)
+        gate.wait(30)
         return block
 
     monkeypatch.setattr("samari.plugin.labels_choice._SLAB", 40)
@@ -165,10 +165,10 @@ def test_a_copy_can_be_cancelled_and_the_offer_stays(
     gate.clear()
     dock.ui.target.copy.click()
     assert not dock.ui.target.copy.isEnabled()
-    qtbot.waitUntil(dock.ui.cancel.isEnabled, timeout=20_000)
+    qtbot.waitUntil(dock.ui.cancel.isEnabled, timeout=30_000)
     dock.ui.cancel.click()
     gate.set()
-    qtbot.waitUntil(lambda: not dock.ui.target.copying, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.ui.target.copying, timeout=30_000)
     assert dock.ui.target.copy.isEnabled()
     assert "lazy copy" not in viewer.layers
     gate.set()

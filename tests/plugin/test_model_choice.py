@@ -55,7 +55,7 @@ def choice(shelf: Shelf, qtbot: Any) -> Iterator[ModelChoice]:
     yield widget
     shelf.wait_for_cancel = False
     files.close()
-    assert files.join(5)
+    assert files.join(30)
 
 
 def _choose(choice: ModelChoice, name: str) -> None:
@@ -78,7 +78,7 @@ def test_a_model_that_is_not_here_is_downloaded_and_then_used(choice: Any, qtbot
     _choose(choice, "vit_b_lm")
     assert choice.downloading
     assert choice.model == "samari-tiny"
-    assert choice.files.wait(10)
+    assert choice.files.wait(30)
     assert choice.heard == ["vit_b_lm"]
     assert choice.model == "vit_b_lm"
     assert "download" not in choice.combo.currentText()
@@ -92,7 +92,7 @@ def test_a_cancelled_download_leaves_the_old_model_in_use(
     shelf.wait_for_cancel = True
     _choose(choice, "vit_b_lm")
     choice.cancel()
-    assert choice.files.wait(10)
+    assert choice.files.wait(30)
     assert not choice.downloading
     assert choice.combo.currentData() == "samari-tiny"
     assert choice.heard == []
@@ -104,7 +104,7 @@ def test_a_failed_download_is_told_and_leaves_the_old_model_in_use(
 ) -> None:
     shelf.error = DownloadError("the server did not answer; try again later")
     _choose(choice, "vit_b_lm")
-    assert choice.files.wait(10)
+    assert choice.files.wait(30)
     assert said == ["The server did not answer; try again later."]
     assert choice.combo.currentData() == "samari-tiny"
 
@@ -114,6 +114,6 @@ def test_choosing_another_model_stops_the_download(choice: Any, shelf: Shelf) ->
     shelf.here.add("medsam")
     _choose(choice, "vit_b_lm")
     _choose(choice, "medsam")
-    assert choice.files.wait(10)
+    assert choice.files.wait(30)
     assert choice.heard == ["medsam"]
     assert choice.combo.currentData() == "medsam"

@@ -278,7 +278,7 @@ def test_the_contour_is_there_before_the_mouse_has_gone_on(opened: Any, qtbot: A
         held.clear()
         start = time.perf_counter()
         hand.move(place, wait=0)
-        qtbot.waitUntil(lambda: bool(held), timeout=20_000)
+        qtbot.waitUntil(lambda: bool(held), timeout=30_000)
         times.append(1e3 * (held[0] - start))
     print(
         f"\na move of the mouse to its contour, {side}x{side}: median {np.median(times):.0f} ms, "

@@ -190,7 +190,7 @@ def test_objects_of_another_tool_are_listed_once_they_are_counted(
     given[1:4, 10:20, 10:20], given[2, 40:50, 40:50] = 7, 300
     c = annotated(noise(6, 60, 60), labels=Labels(given))
     table.use(c)
-    qtbot.waitUntil(lambda: table.model.rowCount() == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: table.model.rowCount() == 2, timeout=30_000)
     assert _rows(table) == [
         ["7", "z=1\u20133", "300", "\u2013", "\u2013"],
         ["300", "z=2", "100", "\u2013", "\u2013"],

@@ -263,7 +263,7 @@ def test_a_box_that_reaches_out_is_cut_and_one_outside_is_ignored(
     assert c.session.pending[0].newest.prompts.box == (30, 30, 39.5, 39.5)
     assert said == []
     c.shapes.add([[50, 50], [50, 60], [60, 60], [60, 50]], shape_type="rectangle")
-    qtbot.waitUntil(lambda: len(c.shapes.data) == 1, timeout=1000)
+    qtbot.waitUntil(lambda: len(c.shapes.data) == 1, timeout=30_000)
     assert len(said) == 1
     assert len(c.session.pending) == 1
 

@@ -34,7 +34,7 @@ def opened(docked: Any) -> Any:
     def open_stack(image: Any, **layer: Any) -> tuple[Any, Any, Any]:
         viewer, hand, dock = docked(image, contrast_limits=(0, 256), **layer)
         show(viewer, 0, 5)
-        assert dock.controller.wait(20)
+        assert dock.controller.wait(30)
         return viewer, hand, dock
 
     return open_stack
@@ -46,11 +46,11 @@ def show(viewer: Any, axis: int, index: int) -> None:
 
 def click(hand: Any, controller: Any, point: tuple[float, ...]) -> None:
     hand.click(point)
-    assert controller.wait(20)
+    assert controller.wait(30)
 
 
 def ended(controller: Any, qtbot: Any) -> None:
-    qtbot.waitUntil(lambda: not controller.propagation.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not controller.propagation.busy, timeout=30_000)
 
 
 def choose_row(dock: Any, label: int, modifiers: Any = Qt.KeyboardModifier.NoModifier) -> None:
@@ -144,7 +144,7 @@ def test_planes_appear_while_it_goes_on_and_clicks_go_first(
     discs.stop_at = 3
     hand.key(G)
     show(viewer, 0, 7)
-    qtbot.waitUntil(lambda: 7 in planes_of(controller.session, 1), timeout=20_000)
+    qtbot.waitUntil(lambda: 7 in planes_of(controller.session, 1), timeout=30_000)
     assert controller.propagation.busy
     # On the screen, not only in the array.
     shown = controller.labels_layer._slice.image.raw
@@ -152,7 +152,7 @@ def test_planes_appear_while_it_goes_on_and_clicks_go_first(
     assert "Following object 1" in dock.ui.status.text()
     assert dock.ui.cancel.isEnabled()
     hand.click((7, *RIGHT))
-    qtbot.waitUntil(lambda: controller.candidates is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: controller.candidates is not None, timeout=30_000)
     assert controller.propagation.busy
     hand.key(ENTER)
     assert planes_of(controller.session, 2) == [7]
@@ -174,7 +174,7 @@ def test_cancel_keeps_what_is_done_and_it_can_go_on(
     accept(hand, controller, LEFT)
     discs.stop_at = 8
     hand.key(G)
-    qtbot.waitUntil(lambda: 7 in planes_of(controller.session, 1), timeout=20_000)
+    qtbot.waitUntil(lambda: 7 in planes_of(controller.session, 1), timeout=30_000)
     QTest.mouseClick(dock.ui.cancel, Qt.MouseButton.LeftButton)
     ended(controller, qtbot)
     kept = planes_of(controller.session, 1)

@@ -37,7 +37,7 @@ def copies(monkeypatch: pytest.MonkeyPatch, large: None) -> list[str]:
 
 
 def saved(c: Any, path: Path, workshop: Any) -> Any:
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert path.name in c.status
     return tifffile.imread(path)
 
@@ -97,6 +97,6 @@ def test_a_failed_save_of_large_labels_is_told(
 ) -> None:
     c = annotated(noise(40, 40))
     c.save_in_background(tmp_path / "nowhere" / "a.ome.tif")
-    assert workshop.files.wait(10)
+    assert workshop.files.wait(30)
     assert len(said) == 1
     assert "nowhere" in said[0]

@@ -101,8 +101,8 @@ def test_another_device_or_precision_asks_for_the_models_again(qapp: Any) -> Non
         assert shop._cache._held.max_bytes == 10**8
     finally:
         shop.close()
-        shop.inference.join(5)
-        shop.files.join(5)
+        shop.inference.join(30)
+        shop.files.join(30)
 
 
 def test_colors_are_applied_to_what_is_there_and_what_comes(

@@ -190,7 +190,7 @@ def test_opening_and_closing_the_dock_five_times_leaves_nothing(
     for turn in range(5):
         dock = SamariDock(viewer)
         holder = viewer.window.add_dock_widget(dock, name="Samari")
-        qtbot.waitUntil(lambda dock=dock: dock.controller is not None, timeout=20_000)
+        qtbot.waitUntil(lambda dock=dock: dock.controller is not None, timeout=30_000)
         c = dock.controller
         c.points.add([10, 5 + 7 * turn])
         assert c.wait()
@@ -251,7 +251,7 @@ def test_deleting_the_image_during_encoding_closes_its_session(
     assert not first.is_open
     discs.let_go()
     viewer.add_image(noise(50, 50), name="next")
-    qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller is not None, timeout=30_000)
     assert dock.controller.image.name == "next"
     dock.controller.points.add([20, 20])
     assert dock.controller.wait()
@@ -266,14 +266,14 @@ def test_switching_the_image_keeps_the_labels_of_both(docked: Any, noise: Any, q
     dock.controller.accept()
     other = viewer.add_image(noise(30, 70), name="other")
     dock.ui.image.value = other
-    qtbot.waitUntil(lambda: dock.controller.image is other, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller.image is other, timeout=30_000)
     dock.controller.points.add([15, 60])
     assert dock.controller.wait()
     dock.controller.accept()
     assert viewer.layers["cells objects"].data[20, 20] == 1
     assert viewer.layers["other objects"].data[15, 60] == 1
     dock.ui.image.value = viewer.layers["cells"]
-    qtbot.waitUntil(lambda: dock.controller.image is viewer.layers["cells"], timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller.image is viewer.layers["cells"], timeout=30_000)
     names = [dock.ui.labels.itemText(i) for i in range(dock.ui.labels.count())]
     index = names.index("cells objects")
     dock.ui.labels.setCurrentIndex(index)
@@ -291,7 +291,7 @@ def test_cancel_button_stops_the_encoding_and_the_next_click_starts_again(
     """Trap 31."""
     discs.hold()
     _, _, dock = docked(noise(40, 40))
-    qtbot.waitUntil(lambda: dock.ui.cancel.isEnabled(), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.ui.cancel.isEnabled(), timeout=30_000)
     dock.ui.cancel.click()
     assert not dock.controller.busy
     assert "Cancelled" in dock.ui.status.text()
@@ -319,12 +319,12 @@ def test_a_long_encoding_is_shown_in_napari_and_its_worker_ends(
     monkeypatch.setattr(inference, "show_activity", show)
     discs.hold()
     _, _, dock = docked(noise(40, 40))
-    qtbot.waitUntil(lambda: len(workers) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(workers) == 1, timeout=30_000)
     discs.let_go()
     assert dock.controller.wait()
     worker, steps = workers[0]
-    qtbot.waitUntil(lambda: steps == [1, 2, 3, 4], timeout=20_000)
-    qtbot.waitUntil(lambda: not worker.is_running, timeout=20_000)
+    qtbot.waitUntil(lambda: steps == [1, 2, 3, 4], timeout=30_000)
+    qtbot.waitUntil(lambda: not worker.is_running, timeout=30_000)
 
 
 def test_annotate_with_a_real_model_finds_accepts_and_saves(
@@ -357,13 +357,13 @@ def test_an_image_that_cannot_be_annotated_is_told_once(
 ) -> None:
     viewer, _, dock = docked(noise(40, 40))
     dock.ui.image.value = viewer.add_image(np.zeros((2,) * 6), name="six")
-    qtbot.waitUntil(lambda: len(said) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(said) == 1, timeout=30_000)
     viewer.add_points(name="something else")
     qtbot.wait(50)
     assert len(said) == 1
     assert "2 to 5 axes" in said[0]
     dock.ui.image.value = viewer.layers["cells"]
-    qtbot.waitUntil(lambda: dock.controller is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller is not None, timeout=30_000)
 
 
 def test_the_contrast_is_renewed_by_its_button_and_the_prompts_stay(
@@ -393,6 +393,6 @@ def test_a_layer_that_gets_another_array_is_annotated_anew(
     first = dock.controller
     other = noise(40, 40)[::-1].copy()
     first.image.data = other
-    qtbot.waitUntil(lambda: dock.controller is not first, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controller is not first, timeout=30_000)
     assert dock.controller.session.planes.image is other
     assert dock.controller.labels_layer is first.labels_layer
