@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import weakref
 
 import pytest
 import torch
@@ -86,6 +87,33 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_the_collector_rests_until_the_last_of_two_threads_is_done() -> None:
+    first, second = collector_at_rest(), collector_at_rest()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
+
+
+def test_what_was_made_meanwhile_is_not_gone_through_and_not_kept_either() -> None:
+    class Node:
+        me: Node
+
+    gc.collect()
+    with collector_at_rest():
+        node = Node()
+        node.me = node
+        gone = weakref.ref(node)
+        del node
+    assert gc.get_freeze_count() == 0
+    gc.collect(1)
+    assert gone() is not None
+    gc.collect()
+    assert gone() is None
 
 
 def test_the_handover_of_the_lock_is_as_before_afterwards() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from samari.plugin.jobs import Job
+from samari.plugin.preload import load_library
 from samari.plugin.worker import JobThread, inference_thread
 
 if TYPE_CHECKING:
@@ -121,3 +122,31 @@ def test_a_script_that_ends_without_closing_anything_ends_cleanly(tiny_model_fol
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr, ended.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows finds libraries in another way")
+def test_the_library_is_loaded_before_torch_is_imported_and_the_import_takes_it_over() -> None:
+    program = (
+        "import sys\n"
+        "from samari.plugin.preload import load_library\n"
+        "assert load_library()\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch\n"
+        "assert float(torch.ones(3) @ torch.ones(3)) == 3.0\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(("package", "name"), [("torch", "libnone"), ("no_such_package", "lib")])
+def test_a_library_that_is_not_there_is_left_to_the_import(package: str, name: str) -> None:
+    assert not load_library(package, name)
+
+
+def test_a_file_that_is_no_library_is_left_to_the_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken" / "lib").mkdir(parents=True)
+    (tmp_path / "broken" / "__init__.py").touch()
+    (tmp_path / "broken" / "lib" / "libbroken.so").write_bytes(b"no library")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not load_library("broken", "libbroken")

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -115,17 +116,50 @@ def quick_handover() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-@contextlib.contextmanager
-def collector_at_rest() -> Iterator[None]:
-    """Put Python's garbage collector off while a large library is imported.
+class _Collector:
+    """Python's garbage collector, put off by one or several threads at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._resting = 0
+        self._was_on = False
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Put it off; the last one to leave puts it on again, if it was on before the first."""
+        with self._lock:
+            if not self._resting:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._resting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._resting -= 1
+                if self._was_on and not self._resting:
+                    _count_as_old()
+                    gc.enable()
+
+
+def _count_as_old() -> None:
+    """Let the collector take all objects of now for long-lived ones, without looking at them.
+
+    What was made while it rested would be gone through twice as soon as it is on again. Nothing is
+    kept from it: the next full collection looks at everything.
+    """
+    if not gc.get_freeze_count():  # what another library froze stays frozen
+        gc.freeze()
+        gc.unfreeze()
+
+
+_collector = _Collector()
+
+
+def collector_at_rest() -> contextlib.AbstractContextManager[None]:
+    """Put Python's garbage collector off while a large library is imported or layers are built.
 
     The import of torch makes a million objects that stay. Looking through them and napari's again
     and again is a quarter of the time that the import takes.
     """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    return _collector.at_rest()

@@ -10,6 +10,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, Qt, Signal
 
 from samari.plugin.jobs import JobLoop
 from samari.plugin.pace import ComputeThreads, collector_at_rest, usable_cores
+from samari.plugin.preload import load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,7 @@ def prepare_inference() -> None:
     torch keeps the number of its compute threads per calling thread, so this changes nothing for
     the rest of the process.
     """
+    load_library()
     with collector_at_rest():
         import torch
 
