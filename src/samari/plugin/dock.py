@@ -378,9 +378,7 @@ class SamariDock(DockActions):
             text, busy = controller.status, controller.busy
             done, total = controller.progress or (0, 0)
         ui.cancel.setEnabled(busy)
-        # A range of 0..0 is Qt's bar for work of unknown length; an idle one is empty.
-        ui.bar.setRange(0, 1 if not busy else min(total, 2**31 - 1) and 1000)
-        ui.bar.setValue(round(1000 * done / total) if busy and total else 0)
+        ui.bar.show_share(done, total, busy)
         if not text:
             begin = "Open an image to begin." if self._ready else "Starting"
             text = begin if controller is None else _IDLE

@@ -8,12 +8,38 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QSizePolicy,
     QWidget,
 )
 
 from samari.plugin.keys import tooltip
+
+
+class ProgressBar(QProgressBar):
+    """A thin progress bar without text that is painted with the window.
+
+    Qt's paints itself within every call, and with it the canvas if that waits to be painted: tens
+    of milliseconds in the middle of an answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextVisible(False)
+        self.setFixedHeight(16)
+
+    def show_share(self, done: int, total: int, busy: bool = True) -> None:
+        """Show `done` of `total`; a bar without an end if `total` is 0; empty if not `busy`."""
+        # Both may be bytes of a large file, which Qt's int does not hold.
+        most = 1 if not busy else 1000 if total else 0
+        value = round(1000 * done / total) if busy and total else 0
+        if (most, value) == (self.maximum(), max(self.value(), 0)):
+            return
+        self.setUpdatesEnabled(False)
+        self.setRange(0, most)
+        self.setValue(value)
+        self.setUpdatesEnabled(True)
 
 
 def button(text: str, action: str = "") -> QPushButton:

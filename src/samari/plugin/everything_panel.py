@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QLabel,
-    QProgressBar,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -17,7 +16,7 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 
 from samari.engine.candidates import Thresholds
-from samari.plugin.dock_widgets import button, row
+from samari.plugin.dock_widgets import ProgressBar, button, row
 from samari.plugin.everything_run import EverythingRun
 
 if TYPE_CHECKING:
@@ -54,9 +53,7 @@ class EverythingPanel(QWidget):
         self.find.setToolTip("Segment everything on this plane; nothing is added before you say so")
         self.all_planes = QCheckBox("All planes")
         self.all_planes.setToolTip("Every plane of the stack, each by itself")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(16)
+        self.bar = ProgressBar()
         self.cancel = button("Cancel")
         self.cancel.setToolTip(
             "Stop. Objects that were being added are taken back; if you did something else since, "
@@ -160,9 +157,7 @@ class EverythingPanel(QWidget):
         self._progress.setVisible(busy)
         self._choice.setVisible(state == "choosing")
         done, total = (0, 0) if run is None else run.progress or (0, 0)
-        # A range of 0..0 is Qt's bar for work of unknown length.
-        self.bar.setRange(0, 1000 if total else 0)
-        self.bar.setValue(round(1000 * done / total) if total else 0)
+        self.bar.show_share(done, total)
         count = None if run is None else run.count
         if count is None:
             self.count.setText("This plane was not looked at")
