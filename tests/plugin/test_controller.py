@@ -98,6 +98,28 @@ def test_boxes_become_one_object_each_and_enter_accepts_all(
     assert len(c.session.pending) == 2
 
 
+def test_the_shapes_layer_comes_when_it_is_used_and_lies_below_the_points(
+    annotated: Annotated, noise: Noise
+) -> None:
+    for used in ("by the tool", "by a script", "by redo"):
+        c = annotated(noise(40, 40))
+        assert [layer.name for layer in c.viewer.layers][-2:] == ["cells preview", "cells points"]
+        box = [[5, 5], [5, 20], [20, 20], [20, 5]]
+        if used == "by the tool":
+            c.toggle_tool()
+        elif used == "by a script":
+            c.shapes.add(box, shape_type="rectangle")
+        else:
+            c.shapes.add(box, shape_type="rectangle")
+            c.undo()
+            c.viewer.layers.remove(c.shapes)
+            c.redo()
+        assert [layer.name for layer in c.viewer.layers][-2:] == ["cells shapes", "cells points"]
+        assert c.tool == ("shapes" if used == "by the tool" else "points")
+        assert str(c.shapes.mode) == "add_rectangle"
+        assert c.shapes.keymap
+
+
 def test_a_slip_of_the_mouse_is_no_box(
     annotated: Annotated, noise: Noise, said: list[str], qtbot: Any
 ) -> None:
@@ -234,6 +256,7 @@ def test_any_layer_can_be_deleted_at_any_time(
     if when == "encoding":
         discs.hold()
     c = annotated(noise(40, 40))
+    c.set_tool("shapes")
     c.points.add([20, 20])
     if when != "encoding":
         assert c.wait()

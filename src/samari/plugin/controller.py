@@ -256,7 +256,7 @@ class Controller(PropagateActions):
     def _bind_keys(self) -> None:
         taken = self._bindings.bind(self._viewer, "viewer")
         self._bindings.bind(self.labels_layer, "labels")
-        self.set_tool("shapes")
+        self._bindings.bind(self.shapes, "shapes")
         self.set_tool("points")
         if taken:
             names = ", ".join(key.label for key in taken)
@@ -317,6 +317,8 @@ class Controller(PropagateActions):
             self._end_brush()
         elif self._prompts.replace_removed(layer):
             self._bindings.unbind(layer)
+            self._bindings.bind(self.points, "points")
+            self._bindings.bind(self.shapes, "shapes")
             self._due.check()
             self._say("Prompts were removed with their layer. Choose a tool to go on")
 

@@ -55,6 +55,7 @@ class PromptsSync:
     Attributes
     ----------
     points, shapes : napari layers
+        Shapes are not in the viewer before they are used: every layer there costs at each drawing.
     view : str
         Plane that new prompts act on.
     negative : bool
@@ -118,11 +119,19 @@ class PromptsSync:
             recolor(self.points, self.shapes, palette)
 
     def put_back(self, kind: str) -> Any:
-        """Return the "points" or "shapes" layer, added to the viewer if it is not there."""
-        layer = self.points if kind == "points" else self.shapes
-        if layer not in self._viewer.layers:
-            self._viewer.add_layer(layer)
-        return layer
+        """Return the "points" or "shapes" layer, added to the viewer if it is not there.
+
+        Points lie above shapes.
+        """
+        layers = self._viewer.layers
+        if kind == "points":
+            if self.points not in layers:
+                layers.append(self.points)
+            return self.points
+        if self.shapes not in layers:
+            above = self.points in layers
+            layers.insert(layers.index(self.points) if above else len(layers), self.shapes)
+        return self.shapes
 
     def replace_removed(self, layer: Any) -> bool:
         """Make a new layer for one that the user deleted; its prompts are gone with it."""
@@ -165,6 +174,8 @@ class PromptsSync:
             self._seen = rows
             if rows != given:
                 self._replace(*rows)
+            elif given[1] and self.shapes not in self._viewer.layers:
+                self._put_back_quietly("shapes")
         finally:
             self.reading = False
         self._set_defaults()
