@@ -202,6 +202,23 @@ def test_an_error_of_the_model_is_told_and_what_was_found_stays(
     assert follows(c.session, 1, 200)
 
 
+def test_labels_that_cannot_be_written_any_more_end_it_once(
+    opened: Any, discs: Follower, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = opened()
+    click(c, 5, *LEFT)
+    c.accept()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(c.session, "_write_propagated", full)
+    c.propagate()
+    assert c.wait(20)
+    assert sum("No space left" in message for message in said) == 1
+    assert planes_of(c.session, 1) == [5]
+
+
 def test_the_range_is_kept(opened: Any) -> None:
     c = opened()
     c.planes = (4, 8)

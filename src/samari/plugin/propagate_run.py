@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from functools import partial
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds of reading or writing in the window's thread before it answers to something else.
 _PART = 0.003
+#: Of a run that takes longer than this many seconds, the status tells how long at most.
+_TELL_AFTER = 3.0
 #: Work that takes longer than this many seconds, as it seems, is shown in napari's activity dock.
 _SHOW_AFTER = 0.5
 
@@ -72,6 +75,8 @@ class PropagateRun(QObject):
         self._finishing: Generator[None, None, PropagationReport] | None = None
         self._ticks: queue.SimpleQueue[tuple[int, int] | None] | None = None
         self._began = 0.0
+        self._visited = 0
+        self._left = 0.0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._work)
 
@@ -88,7 +93,8 @@ class PropagateRun(QObject):
         planes = 0 if self._run is None else self._run.report.planes
         many = len(self._labels)
         what = f"object {self._labels[0]}" if many == 1 else f"{many} objects"
-        return f"Following {what} through the stack: {_masks(planes)} so far"
+        left = f", at most {math.ceil(self._left)} s left" if self._left else ""
+        return f"Following {what} through the stack: {_masks(planes)} so far{left}"
 
     def start(self, labels: Sequence[int], axis: str, planes: tuple[int, int] | None) -> bool:
         """Begin to follow objects; False, and a notification, if that cannot be.
@@ -111,7 +117,6 @@ class PropagateRun(QObject):
         self.state, self.progress, self.report = "planning", None, None
         self._labels = tuple(labels)
         self._session.connect(self._on_session)
-        self._began = time.monotonic()
         self._timer.start(0)
         self.changed.emit()
         return True
@@ -130,9 +135,11 @@ class PropagateRun(QObject):
             self._drop_job()
             if self._run is not None:
                 self._run.report.cancelled |= self.state == "walking"
-                steps = self._finishing or self._session.finishing_steps(self._run)
-                for _ in steps:
-                    pass
+                try:
+                    for _ in self._finishing or self._session.finishing_steps(self._run):
+                        pass
+                except Exception as error:  # nothing may keep the rest from being closed
+                    notices.tell_error(error)
             self._end("")
 
     def _work(self) -> None:
@@ -151,7 +158,7 @@ class PropagateRun(QObject):
         except Cancelled:
             self._drop_job()
             self._finish(cancelled=True)
-        except SamariError as error:
+        except Exception as error:  # or the timer would try it again for ever
             notices.tell_error(error)
             self._drop_job()
             self._end("")
@@ -170,7 +177,8 @@ class PropagateRun(QObject):
     def _walk(self, run: Propagation) -> None:
         self.state, self._run = "walking", run
         self._timer.stop()
-        self._ticks = None
+        self._ticks, self._visited, self._left = None, 0, 0.0
+        self._began = time.monotonic()
         self._job = Job(
             partial(_steps, self._session.propagation_steps(run)),
             Priority.REST,
@@ -190,6 +198,10 @@ class PropagateRun(QObject):
             show_activity(self._ticks, total, "Samari: propagating", self.cancel)
         if self._ticks is not None:
             self._ticks.put((done, total))
+        # Planes that no object reaches are passed over at once.
+        self._visited += self.progress is not None and done > self.progress[0]
+        most = spent / self._visited * (total - done) if self._visited else 0.0
+        self._left = most if most > _TELL_AFTER else 0.0
         self.progress = (done, total)
         if self._run is not None and self._run.arrived:
             self._timer.start(0)
