@@ -232,7 +232,7 @@ def test_objects_cannot_be_changed_while_an_accept_waits(
     label = _object(c, 15, 15)
     discs.encoded.clear()
     discs.hold()
-    c._inference._encoded.clear()
+    discs.cache.clear()
     c.points.add([40, 40])
     assert c.accept() == []
     c.delete(label)
