@@ -210,3 +210,38 @@ def test_planes_painted_with_the_brush_are_anchors(opened: Any, qtbot: Any) -> N
     ended(controller, qtbot)
     assert planes_of(controller.session, 1) == PLANES
     assert (controller.session.labels[7] == painted).all()
+
+
+def test_across_the_stack_with_the_mouse_and_then_the_dock_is_closed(
+    opened: Any, discs: Follower, qtbot: Any
+) -> None:
+    """Traps 11 and 31: XZ along Y; closing in the middle keeps what was found."""
+    viewer, hand, dock = opened(stack())
+    controller = dock.controller
+    viewer.dims.order = (1, 0, 2)
+    show(viewer, 1, 16)
+    viewer.reset_view()
+    assert controller.wait(20)
+    assert dock.propagate.first.prefix() == "y "
+    click(hand, controller, (5, *LEFT))
+    hand.key(G)
+    ended(controller, qtbot)
+    found = planes_of(controller.session, 1, axis=1)
+    assert set(range(12, 21)) <= set(found) <= set(range(10, 23))
+    hand.key(Qt.Key.Key_Z, CTRL)
+    assert planes_of(controller.session, 1, axis=1) == [16]
+    viewer.dims.order = (0, 1, 2)
+    show(viewer, 0, 5)
+    viewer.reset_view()
+    click(hand, controller, (5, *RIGHT))
+    discs.stop_at = 8
+    hand.key(G)
+    session, layer = controller.session, controller.labels_layer
+    qtbot.waitUntil(lambda: 7 in planes_of(session, 2), timeout=20_000)
+    viewer.window.remove_dock_widget(dock.parent())
+    assert dock.controller is None
+    assert planes_of(session, 2) == [5, 6, 7]
+    assert [part.plane.index[0] for part in session.objects[2].parts] == [5, 6, 7]
+    qtbot.wait(50)
+    assert planes_of(session, 2) == [5, 6, 7]
+    assert layer in viewer.layers
