@@ -2,94 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.engine.bright import BrightTracker, Model, stack
 
 from samari.engine.objects import ObjectPart
 from samari.engine.planes import PlaneIndex
 from samari.engine.prompts import PlanePrompts
 from samari.engine.propagate import Limits
-from samari.engine.regions import Region
 from samari.engine.session import Session
-from samari.engine.tracking import Scene, Step
 from samari.errors import Cancelled, InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-
-@dataclass
-class Model:
-    """Encodes a plane to itself, in two blocks."""
-
-    model_name: str = "bright"
-    model_hash: str = "b1"
-    device: str = "cpu"
-    encoded: list[int] = field(default_factory=list)
-    scores: dict[int, float] = field(default_factory=dict)
-
-    def encode_steps(self, rgb: Any) -> Generator[tuple[int, int], None, Any]:
-        yield 1, 2
-        yield 2, 2
-        self.encoded.append(int(rgb[0, 0, 0]))  # the corner tells the plane
-        return Plane(rgb[..., 0], self)
-
-
-@dataclass
-class Plane:
-    grey: Any
-    model: Model
-    nbytes: int = 1000
-
-
-class BrightTracker:
-    """Stands for `Tracker`: an object is every pixel of its brightness."""
-
-    def __init__(self, model: Model, shape: tuple[int, int]) -> None:
-        self.shape = shape
-
-    def start(self, region: Region, grey: Any) -> Step:
-        return Step(region, self.logits(region), 1.0, region.contrast(grey))
-
-    def logits(self, region: Region) -> Any:
-        return np.where(region.on((0, 0, *self.shape)), 4, -4).astype(np.float32)
-
-    def joined(self, logits: Any) -> Region | None:
-        return Region.of(logits > 0)
-
-    def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
-        found: list[Step | None] = []
-        plane: Any = scene.embedding
-        score = plane.model.scores.get(int(plane.grey[0, 0]), 0.9)
-        for step in last:
-            row, col = map(int, step.region.interior)
-            value = plane.grey[row, col]
-            region = Region.of((plane.grey == value) & (value > 50))
-            region = None if region is None else region.connected_to(step.region)
-            if region is None:
-                found.append(None)
-                continue
-            contrast = region.contrast(scene.grey)
-            found.append(Step(region, self.logits(region), score, contrast))
-        return found
 
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
     return Model()
-
-
-def stack(planes: int = 12) -> Any:
-    """Two columns of 8 x 8 pixels from plane 2 to 9; the corner pixel counts the planes."""
-    image = np.zeros((planes, 24, 32), np.uint8)
-    image[2:10, 4:12, 4:12] = 200
-    image[2:10, 4:12, 18:26] = 100
-    image[:, 0, 0] = np.arange(planes)
-    return image
 
 
 def opened(image: Any, model: Model, *masks: tuple[int, int, slice, slice]) -> Session:
@@ -387,3 +318,23 @@ def test_two_objects_that_want_the_same_pixels_share_them(model: Model) -> None:
     session.propagate([1, 2], limits=Limits(max_growth=10, min_overlap=0.1))
     assert not ((session.labels[6] == 1) & (session.labels[6] == 2)).any()
     assert (session.labels[6] > 0).sum() == 8 * 22
+
+
+@pytest.mark.parametrize("axes", ["CZYX", "TCZYX"])
+def test_only_the_chosen_channel_is_followed(model: Model, axes: str) -> None:
+    """Trap 10."""
+    image = np.stack([np.zeros_like(stack()), stack()])
+    if "T" in axes:
+        image = np.stack([np.zeros_like(image), image])
+    bare = axes.replace("C", "")
+    labels = np.zeros((*image.shape[: len(axes) - 4], *image.shape[-3:]), np.uint16)
+    labels[(1, 5) if "T" in axes else 5][ROWS, LEFT] = 1
+    session = Session(
+        image, axes=axes, channel=1, contrast_limits=(0, 255), labels=labels, segmenter=model
+    )
+    session.propagate(1)
+    found = session.labels[1] if "T" in axes else session.labels
+    np.testing.assert_array_equal(found == 1, stack() == 200)
+    assert np.count_nonzero(session.labels) == np.count_nonzero(found)
+    assert session.planes.label_axes == bare
+    assert session.objects[1].channel == 1
