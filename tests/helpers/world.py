@@ -207,7 +207,7 @@ class World:
     def check_preview(self) -> None:
         """Nothing of another plane, model or prompt list is on screen."""
         c, here = self.controller, self.here()
-        if c.preview not in self.viewer.layers or not c.image.visible:
+        if c.preview not in self.viewer.layers:
             return
         picture = np.zeros(c.image.data.shape, np.uint8)
         found = np.argwhere(c.preview.data)

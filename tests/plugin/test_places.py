@@ -364,3 +364,19 @@ def test_images_of_one_or_six_axes_are_refused(qapp: Any) -> None:
     layer = ViewerModel().add_image(np.zeros((2,) * 6))
     with pytest.raises(InputError, match="2 to 5 axes"):
         ImageSource(layer)
+
+
+def test_an_image_that_was_hidden_while_the_slice_changed_shows_its_masks_again(
+    annotated: Annotated, noise: Noise
+) -> None:
+    c = annotated(noise(3, 40, 40))
+    assert c.wait()
+    c.points.add([0, 20, 20])
+    assert c.wait()
+    c.image.visible = False
+    assert not c.preview.data.any()
+    c.viewer.dims.set_point(0, 1)
+    c.image.visible = True
+    c.points.add([1, 20, 20])
+    assert c.wait()
+    assert c.preview.data.any()

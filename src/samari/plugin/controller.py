@@ -81,8 +81,9 @@ class Controller(PropagateActions):
             self, self._viewer, self._source, self.session, self._inference, self._preview
         )
         self._watch = ViewerWatch(
-            self._viewer, self._on_view, self._encode_visible, self._on_removed, self._tell
-        )
+            self._viewer, self.image,
+            self._on_view, self._encode_visible, self._on_removed, self._tell,
+        )  # fmt: skip
         self.image.events.data.connect(self._on_image_data)
         self.image.events.contrast_limits.connect(self._on_contrast)
         self._bind_keys()

@@ -10,17 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
+    from napari.layers import Image
 
 #: Milliseconds without a further change after which the view counts as at rest.
 REST_MS = 60
 
 
 class ViewerWatch:
-    """Connections to the events of one viewer.
+    """Connections to the events of one viewer and of the image in it.
 
     Parameters
     ----------
     viewer : napari viewer
+    image : napari.layers.Image
+        Whose planes are looked at; a hidden one shows none.
     view : callable
         Called when another plane may be on screen.
     rest : callable
@@ -34,6 +37,7 @@ class ViewerWatch:
     def __init__(
         self,
         viewer: ViewerModel,
+        image: Image,
         view: Callable[[], None],
         rest: Callable[[], None],
         removed: Callable[[Any], None],
@@ -49,6 +53,7 @@ class ViewerWatch:
             (viewer.dims.events.point, self._on_view),
             (viewer.dims.events.order, self._on_view),
             (viewer.dims.events.ndisplay, self._on_view),
+            (image.events.visible, self._on_view),
             (viewer.layers.events.removed, self._on_removed),
             (viewer.layers.selection.events.active, self._on_active),
         ]
