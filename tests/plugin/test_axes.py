@@ -156,6 +156,7 @@ def test_axes_and_channel_are_chosen_in_the_dock(docked: Any, qtbot: Any) -> Non
     assert c.session.planes.label_axes == "ZYX"
     assert len(viewer.layers) == layers
     assert c.labels_layer.data.shape == (1, 12, 48, 64)
+    assert c.labels_layer.name == "cells objects"
     assert not ui.axes.channel.isHidden()
     choose(ui.axes.channel, "C 1")
     c = dock.controller

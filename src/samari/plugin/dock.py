@@ -158,6 +158,8 @@ class SamariDock(DockActions):
             self._open(image, old.labels_layer)
         elif unused and old.labels_layer in self._viewer.layers:
             self._viewer.layers.remove(old.labels_layer)
+            if self.controller is not None:
+                self.controller.labels_layer.name = old.labels_layer.name
 
     def _on_channel(self, channel: int) -> None:
         if self.controller is not None:
