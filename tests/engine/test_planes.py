@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 
 import dask.array as da
 import numpy as np
@@ -391,9 +393,6 @@ def test_a_change_of_the_data_is_seen_at_once():
 
 
 def test_importing_the_engine_loads_neither_torch_nor_qt():
-    import subprocess
-    import sys
-
     code = (
         "import sys, samari.engine, samari.engine.planes;"
         "sys.exit(any(m in sys.modules for m in ('torch', 'qtpy', 'napari', 'tifffile')))"
