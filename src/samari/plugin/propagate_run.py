@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import time
 from functools import partial
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds of reading or writing in the window's thread before it answers to something else.
 _PART = 0.003
-#: Of a run that takes longer than this many seconds, the status tells how long at most.
+#: Of a run that takes longer than this many seconds, the status tells how long each plane takes:
+#: nobody knows on how many planes the objects are.
 _TELL_AFTER = 3.0
 #: Work that takes longer than this many seconds, as it seems, is shown in napari's activity dock.
 _SHOW_AFTER = 0.5
@@ -76,7 +76,7 @@ class PropagateRun(QObject):
         self._ticks: queue.SimpleQueue[tuple[int, int] | None] | None = None
         self._began = 0.0
         self._visited = 0
-        self._left = 0.0
+        self._pace = 0.0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._work)
 
@@ -93,8 +93,8 @@ class PropagateRun(QObject):
         planes = 0 if self._run is None else self._run.report.planes
         many = len(self._labels)
         what = f"object {self._labels[0]}" if many == 1 else f"{many} objects"
-        left = f", at most {math.ceil(self._left)} s left" if self._left else ""
-        return f"Following {what} through the stack: {_masks(planes)} so far{left}"
+        pace = f", {self._pace:.1f} s a plane" if self._pace else ""
+        return f"Following {what} through the stack: {_masks(planes)} so far{pace}"
 
     def start(self, labels: Sequence[int], axis: str, planes: tuple[int, int] | None) -> bool:
         """Begin to follow objects; False, and a notification, if that cannot be.
@@ -177,7 +177,7 @@ class PropagateRun(QObject):
     def _walk(self, run: Propagation) -> None:
         self.state, self._run = "walking", run
         self._timer.stop()
-        self._ticks, self._visited, self._left = None, 0, 0.0
+        self._ticks, self._visited, self._pace = None, 0, 0.0
         self._began = time.monotonic()
         self._job = Job(
             partial(_steps, self._session.propagation_steps(run)),
@@ -200,8 +200,8 @@ class PropagateRun(QObject):
             self._ticks.put((done, total))
         # Planes that no object reaches are passed over at once.
         self._visited += self.progress is not None and done > self.progress[0]
-        most = spent / self._visited * (total - done) if self._visited else 0.0
-        self._left = most if most > _TELL_AFTER else 0.0
+        if self._visited and spent > _TELL_AFTER:
+            self._pace = spent / self._visited
         self.progress = (done, total)
         if self._run is not None and self._run.arrived:
             self._timer.start(0)
