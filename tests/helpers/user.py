@@ -45,13 +45,13 @@ class User(World):
 
     # Prompts
 
-    def point(self, label: int = 1) -> None:
+    def point(self, label: int = 1, *, new: bool = False) -> None:
         if self.c is None:
             return
         if self.here() is None:
             self.c.points.add([1.0] * self.c.image.ndim)  # refused, and taken away again
             return
-        position, flat = self.spot()
+        position, flat = self.spot(new=new)
         self.c.points.add(position)
         self.account.prompt(
             self.here(),
@@ -242,7 +242,7 @@ class User(World):
         self.see()
         self.gate.close_at(stage)
         if stage in ("encoded", "decode"):
-            self.point()
+            self.point(new=True)
         else:
             self.other_model()
         self.until(lambda: self.gate.held == stage)
@@ -254,6 +254,7 @@ class User(World):
         if self.here() is None:
             self.viewer.dims.order = tuple(range(self.viewer.dims.ndim))
             self.viewer.dims.point = [0] * self.viewer.dims.ndim
+        self.c._watch.settle()
 
     def let_go(self) -> None:
         self.gate.open()

@@ -156,10 +156,13 @@ class World:
         inside = all(0 <= at < side for at, side in zip(index, sides, strict=True))
         return (view, tuple(index)) if inside else None
 
-    def spot(self) -> tuple[Any, tuple[float, float]]:
-        """Return a place of the plane on screen: in data coordinates, and in the plane."""
+    def spot(self, *, new: bool = False) -> tuple[Any, tuple[float, float]]:
+        """Return a place of the plane on screen: in data coordinates, and in the plane.
+
+        One of a few, so that the same is asked again; or one that was never asked before.
+        """
         view, index = self.here()
-        place = PLACES[self.rng.integers(len(PLACES))]
+        place = self.rng.uniform(1, 33, 2) if new else PLACES[self.rng.integers(len(PLACES))]
         axes = self.account.axes
         shape = self.controller.session.labels.shape
         in_view = [shape[axes.index(letter)] for letter in view]

@@ -53,6 +53,7 @@ def _threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("samari")]
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_machine_of_everything_a_user_does(
     user: Any, soak: Callable[[int, int], int], seed: int,
@@ -61,7 +62,7 @@ def test_a_machine_of_everything_a_user_does(
     """Traps 27, 30, 31, 32 and 34."""
     one = user(seed)
     chances = np.array(list(RULES.values())) / sum(RULES.values())
-    for _ in range(soak(40, 400)):
+    for _ in range(soak(30, 400)):
         rule = str(one.rng.choice(list(RULES), p=chances))
         try:
             one.step(rule)
@@ -74,35 +75,35 @@ def test_a_machine_of_everything_a_user_does(
     figure("different steps x stages", len(held), f"of {len(RULES) * len(STAGES)}")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.timeout(3600)
 def test_whatever_is_done_while_the_model_is_at_a_stage(
-    user: Any, soak: Callable[[int, int], int], stage: str
+    user: Any, soak: Callable[[int, int], int]
 ) -> None:
     """Trap 30: all pairs of a stage and of what may break it; then everything still works."""
-    number = STAGES.index(stage)
-    one = user(100 + number)
-    for rule in HARSH[soak(number, 0) :: soak(len(STAGES), 1)]:
-        one.stop(stage)
-        one.check()
-        for each in (rule, "point", "accept", "settle", "point", "settle", "accept", "settle"):
-            one.step(each)
+    one = user(100)
+    for number, stage in enumerate(STAGES):
+        for rule in HARSH[soak(2 * number, 0) :: soak(len(HARSH), 1)]:
+            one.stop(stage)
+            one.check()
+            for each in (rule, "point", "accept", "settle", "point", "settle", "accept", "settle"):
+                one.step(each)
 
 
-@pytest.mark.parametrize("stage", STAGES[1:4])
-def test_cancel_answers_within_one_block(user: Any, stage: str) -> None:
+def test_cancel_answers_within_one_block(user: Any) -> None:
     """Trap 31: the block that is under way ends, no other one begins; the next click works."""
     one = user(200)
-    one.stop(stage)
-    one.step("point")
-    one.step("cancel")
-    assert not one.controller.busy
-    assert "Cancelled" in one.controller.status
-    before = len(one.gate.passed)
-    one.gate.open()
-    one.until(lambda: one.gate.empty and one.dock._workshop.inference.idle)
-    assert one.gate.passed[before:] == [stage]
-    one.step("point")
-    one.step("settle")
-    assert one.controller.candidates is not None
-    one.step("accept")
-    assert one.controller.session.history.can_undo
+    for stage in STAGES[1:4]:
+        one.stop(stage)
+        one.step("point")
+        one.step("cancel")
+        assert not one.controller.busy
+        assert "Cancelled" in one.controller.status
+        before = len(one.gate.passed)
+        one.gate.open()
+        one.until(lambda: one.gate.empty and one.dock._workshop.inference.idle)
+        assert one.gate.passed[before:] == [stage]
+        one.step("point")
+        one.step("settle")
+        assert one.controller.candidates is not None
+        one.step("accept")
+        one.step("discard")
