@@ -147,7 +147,8 @@ class User(World):
         if self.c is None:
             return
         could = self.c.session.history.can_redo
-        self.account.queue.clear()
+        if could:
+            self.account.queue.clear()
         self.c.redo()
         assert self.account.redo() == could
 
