@@ -53,3 +53,14 @@ def test_a_share_is_shown_of_any_total(
     for _ in range(2):
         bar.show_share(done, total, busy)
         assert (bar.maximum(), bar.value()) == shown
+
+
+def test_the_box_tool_brings_its_layer_and_napari_shows_its_mode(docked: Any, noise: Any) -> None:
+    viewer, _, dock = docked(noise(40, 40))
+    c = dock.controller
+    assert c.shapes not in viewer.layers
+    dock.ui.box.click()
+    controls = viewer.window._qt_viewer.controls.widgets[c.shapes]
+    assert str(c.shapes.mode) == "add_rectangle"
+    shown = [b.property("mode") for b in controls.button_group.buttons() if b.isChecked()]
+    assert shown == ["rectangle"]

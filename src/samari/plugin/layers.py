@@ -78,8 +78,8 @@ def make_points(source: ImageSource, view: str) -> Points:
 
 
 def make_shapes(source: ImageSource, view: str) -> Shapes:
-    """Return an empty shapes layer for boxes, polygons, ellipses and scribbles; boxes at first."""
-    layer = Shapes(
+    """Return an empty shapes layer for boxes, polygons, ellipses and scribbles."""
+    return Shapes(
         None,
         ndim=source.layer.ndim,
         name=f"{source.layer.name} shapes",
@@ -91,8 +91,6 @@ def make_shapes(source: ImageSource, view: str) -> Shapes:
         opacity=1.0,
         **source.transform(),
     )
-    layer.mode = "add_rectangle"
-    return layer
 
 
 def make_labels(source: ImageSource, labels: Any) -> Labels:

@@ -121,7 +121,7 @@ class PromptsSync:
     def put_back(self, kind: str) -> Any:
         """Return the "points" or "shapes" layer, added to the viewer if it is not there.
 
-        Points lie above shapes.
+        Points lie above shapes, which begin as boxes.
         """
         layers = self._viewer.layers
         if kind == "points":
@@ -131,6 +131,8 @@ class PromptsSync:
         if self.shapes not in layers:
             above = self.points in layers
             layers.insert(layers.index(self.points) if above else len(layers), self.shapes)
+            # Not before: napari shows another mode as the chosen one then.
+            self.shapes.mode = "add_rectangle"
         return self.shapes
 
     def replace_removed(self, layer: Any) -> bool:
