@@ -131,7 +131,7 @@ def test_every_key_has_a_button_that_does_the_same(docked: Any, noise: Any) -> N
         "previous_candidate": ui.previous, "accept": ui.accept, "discard": ui.discard,
         "undo": ui.undo, "redo": ui.redo, "show_keys": ui.keys, "brush": ui.brush,
         "reopen": ui.objects.reopen, "join": ui.objects.join, "delete": ui.objects.delete,
-        "next_object": ui.objects.next,
+        "next_object": ui.objects.next, "propagate": ui.propagate.start,
     }  # fmt: skip
     assert set(buttons) == {key.action for key in KEYS}
     for key in KEYS:
