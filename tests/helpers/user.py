@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from account import cut, plain
+from account import State, cut, plain
 from stopped_model import STAGES
 from world import World
 
@@ -141,7 +141,10 @@ class User(World):
         could = self.c.session.history.can_undo
         self.c.undo()
         if not self.account.undo() and could:
-            self.account.older(self.as_it_is())
+            # A step of an earlier session on these labels, which its journal brought back.
+            session = self.c.session
+            labels, highest = np.array(session.labels, np.int64), session.store.next_label() - 1
+            self.account.older(State(labels, plain(session.pending), highest))
 
     def redo(self) -> None:
         if self.c is None:
@@ -223,7 +226,7 @@ class User(World):
         if self.c is None or self.here() is None:
             return
         position, flat = self.spot()
-        self.hovered = self.here(), flat
+        self.hovered = [*self.hovered[-1:], (self.here(), flat)]
         self.viewer.cursor.position = self.c.points.data_to_world(position)
         for moved in list(self.viewer.mouse_move_callbacks):
             moved(self.viewer, None)

@@ -33,7 +33,7 @@ class World:
         self.graves: list[weakref.ref[Any]] = []
         self.controller: Any = None
         self.dock: Any = None
-        self.hovered: Any = None
+        self.hovered: list[Any] = []
         self.open_viewer()
 
     # The window
@@ -94,7 +94,7 @@ class World:
         steps = len(c.session.history)
         self.account = Account(state, steps - bool(things), c.session.planes.label_axes)
         self.account.pending(things)
-        self.hovered, self.target_layer = None, layer
+        self.hovered, self.target_layer = [], layer
         self.fresh = self.callbacks()
 
     def bury(self) -> None:
@@ -233,10 +233,10 @@ class World:
         elif plane.any():
             assert plane.max() >= HOVER_EDGE == 251
             if HOVER_EDGE in plane:
-                place, flat = self.hovered
-                assert place == here
-                click = Part((flat,), (1,)).mask(plane.shape, self.model)
-                assert click[plane > 0].all()
+                # That of the move before stays until the answer to the newest has come.
+                clicks = [Part((at,), (1,)) for place, at in self.hovered if place == here]
+                masks = [click.mask(plane.shape, self.model) for click in clicks]
+                assert any(mask[plane > 0].all() for mask in masks)
             else:
                 labels = cut(self.account.state.labels, here, self.account.axes)
                 self.same(plane > 0, labels == c.hovered)
