@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
@@ -16,7 +17,6 @@ from samari.plugin.keys import KEYS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NONE, CTRL = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
@@ -161,8 +161,9 @@ def test_every_key_has_a_button_that_does_the_same(docked: Any, noise: Any) -> N
     assert not c.negative
 
 
-def test_the_dock_is_small_enough_for_a_laptop(docked: Any, noise: Any) -> None:
-    _, _, dock = docked(noise(40, 40))
+@pytest.mark.parametrize("shape", [(40, 40), (3, 4, 40, 40)], ids=["2D", "TZYX"])
+def test_the_dock_is_small_enough_for_a_laptop(docked: Any, noise: Any, shape: Any) -> None:
+    _, _, dock = docked(noise(*shape))
     assert dock.minimumSizeHint().width() <= 340
     assert dock.sizeHint().height() <= 800
     # At 900 pixels, napari's own frame leaves 834: room for all that can be open at once.

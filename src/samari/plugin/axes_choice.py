@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
+from samari.plugin.dock_widgets import narrow
+
 if TYPE_CHECKING:
     from samari.plugin.controller import Controller
 
@@ -51,6 +53,7 @@ class AxesChoice(QWidget):
         for box in (self.axes, self.channel):
             box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            narrow(box, 24)
             layout.addWidget(box)
         self.axes.textActivated.connect(self._on_axes)
         self.channel.activated.connect(self.channel_chosen)

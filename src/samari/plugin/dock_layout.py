@@ -83,7 +83,7 @@ class DockLayout:
         self.cancel.setToolTip("Stop what is being computed or downloaded")
         self.status = text_label("")
         # Two lines at all times: the dock must not jump with every message.
-        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing() + 4)
+        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing())
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.renew = button("")
         self.renew.setToolTip(

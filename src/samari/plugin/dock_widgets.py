@@ -81,6 +81,11 @@ def combo() -> QComboBox:
     return widget
 
 
+def narrow(widget: QWidget, pixels: int) -> None:
+    """Let a combo or spin box be narrower than napari's style has it, for the dock of a laptop."""
+    widget.setStyleSheet(f"min-width: {pixels}px")
+
+
 def text_label(text: str) -> QLabel:
     """Return a text that wraps."""
     label = QLabel(text)

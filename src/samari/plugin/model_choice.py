@@ -56,6 +56,8 @@ class ModelChoice(QWidget):
         self.combo.setMinimumContentsLength(12)
         self.note = QLabel()
         self.note.setWordWrap(True)
+        # A low window would cut it; all that the list says fits into two lines.
+        self.note.setMinimumHeight(2 * self.note.fontMetrics().lineSpacing())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QWidget
 
-from samari.plugin.dock_widgets import button
+from samari.plugin.dock_widgets import button, narrow
 from samari.plugin.keys import key_of
 
 if TYPE_CHECKING:
     from samari.plugin.controller import Controller
-
 
 class PropagatePanel(QWidget):
     """Starts a propagation, and says which planes it may go to.
@@ -44,11 +43,16 @@ class PropagatePanel(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self.start, 1)
+        for box in (self.first, self.last):
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            narrow(box, 40)
+        narrow(self.axis, 16)
+        layout.addWidget(self.start, 2)
         layout.addWidget(self.axis)
-        layout.addWidget(self.first)
+        layout.addWidget(self.first, 1)
         layout.addWidget(QLabel("\u2013"))
-        layout.addWidget(self.last)
+        layout.addWidget(self.last, 1)
         self.start.clicked.connect(self._on_start)
         self.axis.textActivated.connect(self._on_axis)
         for box in (self.first, self.last):
