@@ -193,7 +193,9 @@ class Inference:
         for place, near in self._looked_at.items():
             job = self._encodings.pop(place, None)
             if job is not None:
-                self._encodings[self._place(place.plane, near)] = job
+                named = self._place(place.plane, near)
+                # The model may have come between two questions: then there is a job of that name.
+                self._encodings[place if named in self._encodings else named] = job
         self._looked_at.clear()
 
     def _place_of(self, request: Request) -> tuple[Place, tuple[float, float]]:
