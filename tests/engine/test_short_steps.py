@@ -73,7 +73,7 @@ def test_cancel_is_asked_after_every_block(counted, name):
     else:
         with pytest.raises(Cancelled):
             session.segment_everything(points_per_side=4, cancel=cancel)
-    assert asked == [1]
+    assert asked in ([1], [0, 1])  # a propagation also asks before its first block
     assert len(blocks) == 1
     np.testing.assert_array_equal(session.labels, before)
     session.add_point((2, 20, 20))

@@ -264,4 +264,4 @@ def _cheat_sheet(w: Walk, qtbot: Any) -> None:
 
 def test_every_key_of_the_table_is_in_the_walk() -> None:
     pressed = {"W", "T", "Q", "Shift-Q", "Enter", "Escape", "Control-Z", "Control-Shift-Z", "B"}
-    assert pressed | {"K", "J", "U", "N", "H"} == {key.combo for key in KEYS}
+    assert pressed | {"K", "J", "U", "N", "H", "G"} == {key.combo for key in KEYS}

@@ -149,7 +149,8 @@ def test_planes_appear_while_it_goes_on_and_clicks_go_first(
     # On the screen, not only in the array.
     shown = controller.labels_layer._slice.image.raw
     assert (shown == 1).sum() == (stack()[7] == 200).sum()
-    assert "Following object 1" in dock.ui.status.text()
+    # The plane on screen may still be encoded, which the status tells first.
+    qtbot.waitUntil(lambda: "Following object 1" in dock.ui.status.text(), timeout=30_000)
     assert dock.ui.cancel.isEnabled()
     hand.click((7, *RIGHT))
     qtbot.waitUntil(lambda: controller.candidates is not None, timeout=30_000)

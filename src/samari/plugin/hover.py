@@ -71,6 +71,8 @@ class Hover:
         self._preview = preview
         self._enabled = True
         self._asking: PlaneIndex | None = None
+        # Whether the mouse came to a place that has to be encoded first.
+        self._waiting = False
         self._connections: list[tuple[Any, Any]] = [
             (viewer.events.mouse_over_canvas, self._on_canvas),
             (viewer.layers.selection.events.active, self._on_active),
@@ -82,6 +84,7 @@ class Hover:
         viewer.mouse_drag_callbacks.append(self._on_drag)
         session.connect(self._on_session)
         inference.ahead.listen(self._on_answer)
+        inference.when_encoded = self._on_encoded
 
     @property
     def enabled(self) -> bool:
@@ -97,6 +100,7 @@ class Hover:
     def clear(self) -> None:
         """Show nothing until the mouse moves again."""
         self._asking = None
+        self._waiting = False
         self.label = 0
         self._inference.ahead.stop()
         self._preview.hover(None, None)
@@ -110,6 +114,7 @@ class Hover:
         self._viewer.mouse_drag_callbacks.remove(self._on_drag)
         self._session.disconnect(self._on_session)
         self._inference.ahead.listen(None)
+        self._inference.when_encoded = None
 
     def _on_move(self, viewer: Any = None, event: Any = None) -> None:
         """Look at what is under the cursor now; napari tells no moves while a button is down."""
@@ -127,7 +132,9 @@ class Hover:
             return
         prompts = self._click(plane)
         if prompts is None:
+            waiting = self._waiting
             self.clear()
+            self._waiting = waiting
             return
         self.label = 0
         self._asking = plane
@@ -148,7 +155,8 @@ class Hover:
         except InputError:
             return None
         place = planes.to_plane(point, plane.view)
-        if not self._inference.is_encoded(plane, place):
+        self._waiting = not self._inference.is_encoded(plane, place)
+        if self._waiting:
             self._inference.encode(plane, place)
             return None
         return PlanePrompts().with_point(place, 1)
@@ -187,6 +195,11 @@ class Hover:
     def _on_answer(self, plane: PlaneIndex, prediction: Prediction) -> None:
         if self._asking == plane:
             self._preview.hover(plane, Outline.of(prediction, HOVER_EDGE, 0))
+
+    def _on_encoded(self) -> None:
+        """Look again if the mouse waits where something was encoded."""
+        if self._waiting:
+            self._on_move()
 
     def _on_drag(self, viewer: Any, event: Any) -> Iterator[None]:
         """Show nothing while something is dragged."""

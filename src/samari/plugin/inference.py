@@ -59,6 +59,8 @@ class Inference:
         Answers to clicks that were not made yet.
     prefetch : Prefetch
         Planes that were not looked at yet.
+    when_encoded : callable or None
+        Called without arguments whenever something was encoded that was asked for.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Inference:
         self.text = ""
         self.progress: tuple[int, int] | None = None
         self.show_after = SHOW_AFTER
+        self.when_encoded: Callable[[], None] | None = None
         self.ahead = LookAhead(session.planes, segmenter, thread)
         self.prefetch = Prefetch(session.planes, segmenter, thread)
         self._session = session
@@ -171,6 +174,7 @@ class Inference:
     def close(self) -> None:
         """Stop everything; no callback comes after this."""
         self._closed = True
+        self.when_encoded = None
         self.ahead.close()
         self.cancel()
 
@@ -274,6 +278,8 @@ class Inference:
                 self.prefetch.follow(here)
         self.progress = None
         self._update()
+        if self.when_encoded is not None:
+            self.when_encoded()
 
     def _on_answer(self, job: Job, prediction: Any) -> None:
         for request, other in list(self._asked.items()):
