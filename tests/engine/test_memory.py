@@ -22,7 +22,7 @@ def resident() -> int:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_planes_of_a_session(soak, figure):
     """With the cache full, a plane more costs its labels and its line of the history."""
-    count = soak(1000, 40)
+    count = soak(40, 1000)
     rng = np.random.default_rng(0)
 
     class Stack:
@@ -53,4 +53,4 @@ def test_memory_does_not_grow_with_the_planes_of_a_session(soak, figure):
     later = np.array(used[len(used) // 2 :], float)
     slope = np.polyfit(10 * np.arange(len(later)), later, 1)[0]
     figure(f"memory of one more plane of {count}", slope / 1e3, "kB")
-    assert slope < 100e3  # an embedding has 74 kB, an answer 4 kB and more
+    assert slope < 200e3  # an embedding has 74 kB, an answer with what it is made of 60 kB
