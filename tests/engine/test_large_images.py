@@ -79,6 +79,8 @@ def test_levels_that_are_not_the_same_image_are_not_used():
     assert planes.reduction("YX", 64) == 1
     assert ImagePlanes(image, coarser=[np.zeros((100, 100), np.uint8)]).reduction("YX", 4) == 4
     assert ImagePlanes(image, coarser=[np.zeros((100, 100), np.uint8)]).reduction("YX", 2) == 1
+    # A third does not divide the powers of two by which tiles are reduced.
+    assert ImagePlanes(image, coarser=[np.zeros((133, 133), np.uint8)]).reduction("YX", 4) == 1
 
 
 def test_levels_of_a_stack_with_channels_and_a_coarser_z():

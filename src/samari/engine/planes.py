@@ -289,8 +289,12 @@ class ImagePlanes:
         return 1 if level is None else level.reduction(view)
 
     def _level(self, view: str, coarsest: int) -> Level | None:
-        """Return the coarsest level whose pixels in a view are reduced by `coarsest` at most."""
-        fitting = [level for level in self._coarser if 1 < level.reduction(view) <= coarsest]
+        """Return the coarsest level whose pixels in a view are `coarsest` or a divisor of it."""
+        fitting = [
+            level
+            for level in self._coarser
+            if level.reduction(view) > 1 and coarsest % level.reduction(view) == 0
+        ]
         return max(fitting, key=lambda level: level.reduction(view), default=None)
 
     def _default_limits(self) -> tuple[float, float] | None:
