@@ -42,13 +42,13 @@ def test_click_mask_accept_undo_redo(annotated: Annotated, noise: Noise) -> None
     np.testing.assert_array_equal(c.labels_layer.data, wanted)
 
 
-def test_the_preview_shows_the_pending_mask_where_it_is_and_only_as_large(
+def test_the_preview_shows_the_pending_mask_where_it_is_and_costs_the_same_on_any_image(
     annotated: Annotated, noise: Noise
 ) -> None:
     c = annotated(noise(600, 800), scale=(2, 0.5), translate=(10, -5))
     c.points.add([30, 40])
     assert c.wait()
-    assert c.preview.data.shape == (64, 64)
+    assert c.preview.data.shape == (512, 512)
     rows, cols = np.nonzero(c.preview.data)
     corners = [c.preview.data_to_world((rows.min(), cols.min())),
                c.preview.data_to_world((rows.max(), cols.max()))]  # fmt: skip

@@ -73,12 +73,16 @@ class ControllerState(JournalActions):
             self.session, self._segmenter, self._workshop.inference, self._tell, self._on_error
         )
         plane = self._visible_plane()
-        self._inference.warm_up(plane, self._looked_at(plane))
+        near = self._looked_at(plane)
+        self._inference.warm_up(plane, near)
         self._labels = LabelsSync(viewer, source, self.session, self._on_replaced, labels)
         self._journal.remember_on(self._labels.layer)
         self._preview = Preview(viewer, source, self.session)
+        self._preview.reserve(plane, near)
         self._preview.insert()
-        self._prompts = PromptsSync(viewer, source, self.session, self._on_refused)
+        self._prompts = PromptsSync(
+            viewer, source, self.session, self._on_refused, self._inference.expect
+        )
 
     @property
     def image(self) -> Image:

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from samari.engine.pending import Request
 from samari.engine.tiles import TilePyramid
 from samari.errors import Cancelled
 from samari.plugin.activity import show_activity
@@ -19,7 +20,7 @@ from samari.plugin.prefetch import Place, Prefetch, encode_place
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from samari.engine.pending import Request
+    from samari.engine.pending import PendingPart
     from samari.engine.planes import PlaneIndex
     from samari.engine.prediction import Prediction
     from samari.engine.session import Session
@@ -155,6 +156,13 @@ class Inference:
             self._asked[request] = job
             self._thread.submit(job)
         self._update()
+
+    def expect(self, part: PendingPart) -> None:
+        """Begin to answer what a click will ask whose button is down and not yet up again."""
+        prompts = part.prompts.asked
+        place, _ = self._place_of(Request(part.plane, prompts))
+        if place in self.prefetch.encoded and self.ahead.recall(part.plane, prompts) is None:
+            self.ahead.ask(part.plane, prompts)
 
     def cancel(self) -> None:
         """Stop everything that is under way for this Session, at the next encoder block.

@@ -64,6 +64,9 @@ class LookAhead:
             if self._answered is not None:
                 self._answered(plane, known)
             return
+        if self._job is not None and self._question == (plane, prompts):
+            self._next, self._told = None, True
+            return
         self._next = plane, prompts
         if self._job is None:
             self._start()

@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from samari.engine.session import Session
     from samari.plugin.source import ImageSource
 
-#: The layer's sides are powers of two from this on, and its corner lies on a grid of half of it, so
-#: that the next mask mostly needs no other size or place: that takes napari longer than the pixels.
-_LEAST = 64
+#: The layer's sides are powers of two from this on, or the plane's, and its corner lies on a grid
+#: of half of it, so that the next mask mostly needs no other size or place: that takes napari
+#: longer than so many pixels.
+_LEAST = 512
 
 
 class Preview:
     """The preview layer of one Session.
 
-    The layer is about as large as the masks of the plane on screen, and placed by its `translate`:
-    what it costs does not depend on the size of the image.
+    The layer holds the masks of the plane on screen, and is placed by its `translate`: what it
+    costs does not depend on the size of the image.
 
     Parameters
     ----------
@@ -50,6 +51,13 @@ class Preview:
         #: Where the layer lies: the plane, its row and column there, and its rows and columns.
         self._place: tuple[PlaneIndex | None, int, int, int, int] = (None, 0, 0, 0, 0)
         self.layer: Labels = make_preview(source)
+
+    def reserve(self, plane: PlaneIndex | None, near: tuple[float, float]) -> None:
+        """Lay the layer around a point of a plane, for the masks that may come there."""
+        if plane is not None:
+            row, col = (round(value) for value in near)
+            place = self._choose_place(plane, (row, col, row + 1, col + 1))
+            self._lay(plane, place[:2], np.zeros(place[2:], np.uint8))
 
     def show(self, plane: PlaneIndex | None) -> None:
         """Show the pending masks on a plane, nothing if it is None.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
+    from samari.engine.pending import PendingPart
     from samari.engine.session import Session
     from samari.plugin.source import ImageSource
 
@@ -51,6 +52,9 @@ class PromptsSync:
     session : Session
     refused : callable
         Called with the reason when prompts are ignored.
+    pressed : callable
+        Called when a press of the mouse begins a click, with what the newest object will have on
+        its plane after it.
 
     Attributes
     ----------
@@ -70,11 +74,13 @@ class PromptsSync:
         source: ImageSource,
         session: Session,
         refused: Callable[[str], None],
+        pressed: Callable[[PendingPart], None],
     ) -> None:
         self._viewer = viewer
         self._source = source
         self._session = session
         self._refused = refused
+        self._pressed = pressed
         self._rows = PromptRows(source, session.planes)
         self._seals: list[int] = []
         # What the layers showed when they were last read or written: a row that is not here was
@@ -324,9 +330,23 @@ class PromptsSync:
         self.read()
 
     def _on_press(self, layer: Any, event: Any) -> None:
-        """Give the point that this press is going to add its polarity."""
+        """Give the point that this press is going to add its polarity; tell what it will ask."""
         if str(layer.mode) == "add":
             self._set_polarity(event)
+            part = self._after_click(layer.world_to_data(event.position))
+            if part is not None:
+                self._pressed(part)
+
+    def _after_click(self, position: Any) -> PendingPart | None:
+        """Return what a click makes of the newest object's prompts; None if that is not known."""
+        if self._seals:
+            return None
+        label = 0 if _defaults(self.points)["label"] == NEGATIVE else 1
+        place = tuple(float(value) for value in position)
+        points = [*read_points(self.points), PointRow(place, label, self._newest(), self.view)]
+        shapes = read_shapes(self.shapes)
+        reading = self._rows.read(points, shapes, self._session.pending, self.view)
+        return None if reading.n_refused else reading.pending[-1].newest
 
     def _on_double_click(self, layer: Any, event: Any) -> None:
         """Add the point of every second quick click, which napari takes for a double click."""
