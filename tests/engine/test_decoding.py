@@ -43,19 +43,22 @@ def counted(segmenter, monkeypatch):
     """Count the prompts that pass through the mask decoder, in a segmenter that remembers none."""
     segmenter._decoder.forget()
     passed: list[int] = []
-    forward = segmenter.model.mask_decoder.forward
+    forward = segmenter.model.forward
 
     def counting(*args, **kwargs):
-        masks, scores, updates = forward(*args, **kwargs)
-        passed.append(masks.shape[1])
-        return masks, scores, updates
+        output = forward(*args, **kwargs)
+        passed.append(output.pred_masks.shape[1])
+        return output
 
-    monkeypatch.setattr(segmenter.model.mask_decoder, "forward", counting)
+    monkeypatch.setattr(segmenter.model, "forward", counting)
     return passed
 
 
 def plain(model: SamModel, rgb: np.ndarray, prompts: PlanePrompts, multimask: bool | None):
-    """Compute logits, scores and masks by the definition, with nothing kept and nothing shared."""
+    """Compute logits, scores and masks by the definition, with nothing kept and nothing shared.
+
+    Where gradients are on, that is done by the plain modules.
+    """
     height, width = rgb.shape[:2]
     size, patch = 64, 8
     bare = not model.config.extra["samari"]["pad"]
@@ -121,7 +124,7 @@ WAYS.remove(("four clicks with a choice", False))  # there is no third candidate
 @pytest.mark.parametrize(("case", "multimask"), WAYS)
 def test_a_mask_is_what_its_definition_says(segmenter, rgb, case, multimask):
     prompts = CASES[case]
-    with torch.inference_mode():
+    with torch.enable_grad():
         logits, scores, values, taken = plain(segmenter.model, rgb, prompts, multimask)
     prediction = segmenter.predict_prompts(segmenter.encode(rgb), prompts, multimask)
     np.testing.assert_allclose(prediction.logits, logits, atol=1e-4)

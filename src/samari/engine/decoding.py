@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from samari.engine.frames import Frame
     from samari.engine.prompts import PlanePrompts
     from samari.sam import SamModel
+    from samari.sam.fast_decoder import PreparedImage
 
 #: Prompts decoded together: few on a CPU, where large temporaries cost more than the arithmetic.
 CHUNK = {"cpu": 4}
 CHUNK_ELSEWHERE = 64
 #: Memory for answers to earlier steps; one answer of the bundled model takes 0.25 to 0.75 MiB.
 STEP_BYTES = 96 * 2**20
+#: Memory for what all prompts on an image have in common; 6 MiB an image of the bundled model.
+IMAGE_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,7 @@ class StepDecoder:
         self._model = model
         self._rule = MaskRule() if rule is None else rule
         self._answers: ByteLru[StepAnswer] = ByteLru(STEP_BYTES)
+        self._images: ByteLru[PreparedImage] = ByteLru(IMAGE_BYTES)
 
     def answer(
         self,
@@ -150,8 +154,9 @@ class StepDecoder:
                 waiting[i] += 1
 
     def forget(self) -> None:
-        """Drop the answers that were kept."""
+        """Drop the answers that were kept, and what belongs to images."""
         self._answers.clear()
+        self._images.clear()
 
     def _decode(
         self, embedding: Embedding, frame: Frame, requests: dict[int, _Request | None]
@@ -196,6 +201,7 @@ class StepDecoder:
                 input_masks=masks,
                 multimask_output=first.many,
                 return_dict=True,
+                prepared=self._prepared(embedding),
             )
         # One array for each answer: a view would keep the whole batch in memory.
         logits = output.pred_masks[0].float().cpu().numpy()
@@ -208,6 +214,16 @@ class StepDecoder:
                 self._rule.keep_parts(kept, request.points, request.labels, request.box, stride)
             answers.append(StepAnswer(kept, score.copy()))
         return answers
+
+    def _prepared(self, embedding: Embedding) -> PreparedImage | None:
+        """Return what all prompts on an image have in common; None where it is of no use."""
+        if embedding.features.device.type != "cpu":
+            return None
+        image = self._images.get(embedding.key)
+        if image is None:
+            image = self._model.prepare_image(embedding.features)
+            self._images.put(embedding.key, image, image.nbytes)
+        return image
 
 
 def _request(

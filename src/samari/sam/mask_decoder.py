@@ -6,12 +6,13 @@ Source: Kirillov et al., "Segment Anything" (2023), section 3 and appendix A; Zh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from samari.sam.fast_decoder import as_tokens
 from samari.sam.layers import SamFeedForward, SamLayerNorm, SamMLPBlock
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class SamAttention(nn.Module):
                 f"must be a multiple of num_attention_heads {config.num_attention_heads}"
             )
         self.num_heads = config.num_attention_heads
+        self.head_dim = inner // config.num_attention_heads
         self.q_proj = nn.Linear(config.hidden_size, inner)
         self.k_proj = nn.Linear(config.hidden_size, inner)
         self.v_proj = nn.Linear(config.hidden_size, inner)
@@ -104,12 +106,7 @@ class SamTwoWayAttentionBlock(nn.Module):
 
         Shapes: tokens (B, N, T, C), image (B, 1 or N, h * w, C); the returned image has N.
         """
-        if self.skip_first_layer_pe:
-            tokens = self.self_attn(tokens, tokens, tokens)
-        else:
-            query = tokens + token_positions
-            tokens = tokens + self.self_attn(query, query, tokens)
-        tokens = self.layer_norm1(tokens)
+        tokens = self.update_tokens(tokens, token_positions)
         placed = image + image_positions
         taken = self.cross_attn_token_to_image(
             tokens + token_positions, placed, image, attention_similarity
@@ -119,6 +116,16 @@ class SamTwoWayAttentionBlock(nn.Module):
         given = self.cross_attn_image_to_token(placed, tokens + token_positions, tokens)
         image = self.layer_norm4(image + given)
         return tokens, image, given
+
+    def update_tokens(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Let the (B, N, T, C) tokens of each prompt look at each other."""
+        if self.skip_first_layer_pe:
+            tokens = self.self_attn(tokens, tokens, tokens)
+        else:
+            query = tokens + positions
+            tokens = tokens + self.self_attn(query, query, tokens)
+        out: torch.Tensor = self.layer_norm1(tokens)
+        return out
 
 
 class SamTwoWayTransformer(nn.Module):
@@ -132,6 +139,11 @@ class SamTwoWayTransformer(nn.Module):
         )
         self.final_attn_token_to_image = SamAttention(config, config.attention_downsample_rate)
         self.layer_norm_final_attn = nn.LayerNorm(config.hidden_size)
+
+    @property
+    def blocks(self) -> list[SamTwoWayAttentionBlock]:
+        """The two-way blocks."""
+        return cast("list[SamTwoWayAttentionBlock]", list(self.layers))
 
     def forward(
         self,
@@ -147,7 +159,7 @@ class SamTwoWayTransformer(nn.Module):
         positions = tokens if target_embedding is None else tokens + target_embedding
         tokens = positions
         updates = []
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.blocks):
             if target_embedding is not None and index > 0:
                 tokens = tokens + target_embedding
             tokens, image, given = layer(
@@ -226,20 +238,30 @@ class SamMaskDecoder(nn.Module):
             prompts = sparse_prompt_embeddings.shape[1]
             tokens = tokens.expand(batch, prompts, -1, -1)
             tokens = torch.cat([tokens, sparse_prompt_embeddings.to(tokens.dtype)], dim=2)
-        image = _as_tokens(image_embeddings).unsqueeze(1)
-        dense = _as_tokens(dense_prompt_embeddings)
+        image = as_tokens(image_embeddings).unsqueeze(1)
+        dense = as_tokens(dense_prompt_embeddings)
         image = image + dense.unflatten(0, (-1, prompts) if len(dense) > batch else (-1, 1))
-        positions = _as_tokens(image_positional_embeddings).unsqueeze(1)
+        positions = as_tokens(image_positional_embeddings).unsqueeze(1)
         tokens, image, updates = self.transformer(
             tokens, image, positions, attention_similarity, target_embedding
         )
-        chosen = slice(1, None) if multimask_output else slice(0, 1)
-        masks = self._draw_masks(image, tokens, range(self.num_mask_tokens)[chosen])
-        scores = self.iou_prediction_head(tokens[:, :, 0])[:, :, chosen]
+        brushes, scores = self.read_tokens(tokens, multimask_output)
+        masks = self._draw_masks(image, brushes)
         updates = tuple(update.flatten(0, 1).unsqueeze(1) for update in updates)
         return _to_grid(masks, height, width), scores, updates
 
-    def _draw_masks(self, image: torch.Tensor, tokens: torch.Tensor, which: range) -> torch.Tensor:
+    def read_tokens(
+        self, tokens: torch.Tensor, multimask_output: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (..., M, C / 8) brushes and (..., M) scores of (..., T, C) tokens."""
+        chosen = slice(1, None) if multimask_output else slice(0, 1)
+        which = range(self.num_mask_tokens)[chosen]
+        brushes = [self.output_hypernetworks_mlps[i](tokens[..., 1 + i, :]) for i in which]
+        return torch.stack(brushes, dim=-2), self.iou_prediction_head(tokens[..., 0, :])[
+            ..., chosen
+        ]
+
+    def _draw_masks(self, image: torch.Tensor, brushes: torch.Tensor) -> torch.Tensor:
         """Return (B, N, M, h * w, 2, 2, 2, 2) logits: two doublings within each token.
 
         A transposed convolution of stride and size 2 is a linear layer that makes 2 x 2 pixels of
@@ -249,16 +271,8 @@ class SamMaskDecoder(nn.Module):
         norm = self.upscale_layer_norm
         x = F.gelu(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
         x = F.gelu(_double(x, self.upscale_conv2))
-        brushes = torch.stack(
-            [self.output_hypernetworks_mlps[i](tokens[:, :, 1 + i]) for i in which], dim=2
-        )
         logits = brushes @ x.flatten(2, -2).transpose(-1, -2)
         return logits.unflatten(-1, (-1, 2, 2, 2, 2))
-
-
-def _as_tokens(x: torch.Tensor) -> torch.Tensor:
-    """Return (B, h * w, C) of (B, C, h, w)."""
-    return x.flatten(2).transpose(1, 2)
 
 
 def _double(x: torch.Tensor, layer: nn.ConvTranspose2d) -> torch.Tensor:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from samari.sam.fast_decoder import PreparedImage, decode_each
 from samari.sam.mask_decoder import SamMaskDecoder
+from samari.sam.model_checks import check_prompts, check_widths
 from samari.sam.outputs import SamImageSegmentationOutput
 from samari.sam.pretrained import hub_options, is_hub_id
 from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
@@ -42,7 +44,7 @@ class SamModel(nn.Module):
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
-        _check_widths(config)
+        check_widths(config)
         self.config = config
         self.shared_image_embedding = SamPositionalEmbedding(config.vision_config)
         self.vision_encoder = SamVisionEncoder(config.vision_config)
@@ -171,6 +173,28 @@ class SamModel(nn.Module):
         code: torch.Tensor = self.shared_image_embedding(torch.stack([x, y], dim=-1))
         return code.permute(2, 0, 1).unsqueeze(0)
 
+    def prepare_image(
+        self, image_embeddings: torch.Tensor, grid_offset: tuple[int, int] = (0, 0)
+    ) -> PreparedImage:
+        """Compute what all prompts on an image have in common, for `forward`.
+
+        Parameters
+        ----------
+        image_embeddings : (1, C, h, w) tensor
+            What `get_image_embeddings` returned.
+        grid_offset : (int, int)
+            As for `forward`.
+
+        Returns
+        -------
+        PreparedImage
+            Holds three times as much memory as the embedding.
+        """
+        grid = (image_embeddings.shape[2], image_embeddings.shape[3])
+        positions = self.get_image_wide_positional_embeddings(grid, grid_offset)
+        no_mask = self.prompt_encoder.no_mask_embed.weight
+        return PreparedImage.of(self.mask_decoder, image_embeddings, positions, no_mask)
+
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -186,6 +210,7 @@ class SamModel(nn.Module):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         grid_offset: tuple[int, int] = (0, 0),
+        prepared: PreparedImage | None = None,
         **kwargs: Any,
     ) -> SamImageSegmentationOutput | tuple[Any, ...]:
         """Predict masks for N prompts on each of B images.
@@ -215,6 +240,9 @@ class SamModel(nn.Module):
         grid_offset : (int, int)
             Row and column, in tokens, of the image within the full frame. Coordinates of prompts
             are always those of the full frame.
+        prepared : PreparedImage, optional
+            What `prepare_image` made of `image_embeddings` of one image. The result is the same,
+            and comes sooner.
         **kwargs
             What else `SamProcessor` returns is accepted and not used.
 
@@ -234,7 +262,7 @@ class SamModel(nn.Module):
         if (pixel_values is None) == (image_embeddings is None):
             raise ValueError("give either pixel_values or image_embeddings, and not both")
         image = pixel_values if pixel_values is not None else image_embeddings
-        _check_prompts(image, input_points, input_labels, input_boxes, input_masks)
+        check_prompts(image, input_points, input_labels, input_boxes, input_masks)
         if pixel_values is not None:
             encoded = self.vision_encoder(
                 pixel_values, want_attentions, want_hidden, grid_offset=grid_offset
@@ -253,15 +281,26 @@ class SamModel(nn.Module):
         sparse, dense = self.prompt_encoder(
             input_points, input_labels, input_boxes, input_masks, grid
         )
-        masks, scores, updates = self.mask_decoder(
-            image_embeddings,
-            self.get_image_wide_positional_embeddings(grid, grid_offset),
-            sparse,
-            dense,
-            multimask_output,
-            attention_similarity,
-            target_embedding,
-        )
+        guided = attention_similarity is not None or target_embedding is not None
+        updates = None
+        if self._may_hurry and not guided and not want_attentions:
+            masks, scores = decode_each(
+                self.mask_decoder,
+                [prepared] if prepared else self._prepared(image_embeddings, grid_offset),
+                sparse,
+                dense if input_masks is not None else None,
+                multimask_output,
+            )
+        else:
+            masks, scores, updates = self.mask_decoder(
+                image_embeddings,
+                self.get_image_wide_positional_embeddings(grid, grid_offset),
+                sparse,
+                dense,
+                multimask_output,
+                attention_similarity,
+                target_embedding,
+            )
         output = SamImageSegmentationOutput(
             iou_scores=scores,
             pred_masks=masks,
@@ -271,6 +310,17 @@ class SamModel(nn.Module):
         )
         as_dict = self._setting("use_return_dict", return_dict, True)
         return output if as_dict else output.to_tuple()
+
+    @property
+    def _may_hurry(self) -> bool:
+        """Whether the quick way of decoding may be taken: nothing is to be learned, on a CPU."""
+        quick = self.device.type == "cpu" and self.dtype == torch.float32
+        return quick and not torch.is_grad_enabled()
+
+    def _prepared(
+        self, image_embeddings: torch.Tensor, offset: tuple[int, int]
+    ) -> list[PreparedImage]:
+        return [self.prepare_image(one[None], offset) for one in image_embeddings]
 
     def _setting(self, key: str, given: bool | None, default: bool) -> bool:
         """Return an argument, or what the configuration's file says where it was not given."""
@@ -285,61 +335,3 @@ def _dtype(given: torch.dtype | str | None) -> torch.dtype | None:
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise TypeError(f"torch_dtype must be a floating point type or 'auto', got {given!r}")
     return found
-
-
-def _check_widths(config: SamConfig) -> None:
-    vision, prompt = config.vision_config, config.prompt_encoder_config
-    widths = {
-        "vision_config.output_channels": vision.output_channels,
-        "2 * vision_config.num_pos_feats": 2 * vision.num_pos_feats,
-        "prompt_encoder_config.hidden_size": prompt.hidden_size,
-        "mask_decoder_config.hidden_size": config.mask_decoder_config.hidden_size,
-    }
-    if len(set(widths.values())) > 1:
-        raise ValueError(f"these must be equal, got {widths}")
-    if (vision.image_size, vision.patch_size) != (prompt.image_size, prompt.patch_size):
-        raise ValueError(
-            f"vision_config and prompt_encoder_config differ in image_size or patch_size: "
-            f"{(vision.image_size, vision.patch_size)} and {(prompt.image_size, prompt.patch_size)}"
-        )
-
-
-def _check_prompts(
-    image: torch.Tensor | None,
-    points: torch.Tensor | None,
-    labels: torch.Tensor | None,
-    boxes: torch.Tensor | None,
-    masks: torch.Tensor | None,
-) -> None:
-    """Raise a ValueError that names the shapes where ranks or batch sizes do not fit."""
-    if image is None or image.ndim != 4:
-        shape = None if image is None else tuple(image.shape)
-        raise ValueError(f"the image must be (batch, channels, height, width), got {shape}")
-    named = {"input_points": points, "input_boxes": boxes, "input_masks": masks}
-    layout = {
-        "input_points": "(batch, prompts, points, 2)",
-        "input_boxes": "(batch, prompts, 4)",
-        "input_masks": "(batch, 1 or prompts, height, width)",
-    }
-    rank = {"input_points": (4, 2), "input_boxes": (3, 4), "input_masks": (4, None)}
-    prompts = 1
-    for name, value in named.items():
-        if value is None:
-            continue
-        shape, (ndim, last) = tuple(value.shape), rank[name]
-        if len(shape) != ndim or (last is not None and shape[-1] != last):
-            raise ValueError(f"{name} must be {layout[name]}, got shape {shape}")
-        if shape[0] != image.shape[0]:
-            raise ValueError(f"{name} of shape {shape} for a batch of {image.shape[0]} images")
-        if name == "input_points" or (points is None and name == "input_boxes"):
-            prompts = shape[1]
-        elif shape[1] != prompts and not (name == "input_masks" and shape[1] == 1):
-            raise ValueError(f"{name} of shape {shape} for {prompts} prompts an image")
-    if labels is not None:
-        if points is None:
-            raise ValueError(f"input_labels of shape {tuple(labels.shape)} without input_points")
-        if labels.shape != points.shape[:3]:
-            raise ValueError(
-                f"input_labels of shape {tuple(labels.shape)} for input_points of shape "
-                f"{tuple(points.shape)}"
-            )
