@@ -29,6 +29,7 @@ class DiscSegmenter:
     model_name: str = "discs"
     model_hash: str = "d15c"
     picture_size: int = 1 << 20
+    zoom_size: int = 0
     decoded: list[PlanePrompts] = field(default_factory=list)
     encoded: int = 0
 

@@ -24,6 +24,7 @@ class Squares:
     model_name = "squares"
     model_hash = "5c"
     picture_size = 1 << 20
+    zoom_size = 0
 
     def encode_steps(self, rgb: Any) -> Any:
         yield 1, 1

@@ -44,6 +44,7 @@ class SceneSegmenter:
     model_name: str = "scene"
     model_hash: str = "5ce4e"
     picture_size: int = 1 << 20
+    zoom_size: int = 0
     device: str = "cpu"
     model: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(config=CONFIG))
     encoded: int = 0

@@ -150,9 +150,20 @@ def test_the_rule_is_read_from_the_configuration():
     assert FrameRule.of(SamConfig()) == FrameRule(1024, 16, pad=True, upscale=True)
     config = SamConfig.from_dict({"samari": {"pad": False, "upscale": False}})
     assert FrameRule.of(config) == FrameRule(1024, 16, pad=False, upscale=False)
+    config = SamConfig.from_dict({"samari": {"pad": False, "upscale": False, "zoom": 256}})
+    assert FrameRule.of(config).zoom == 256
 
 
-@pytest.mark.parametrize("own", [{"pad": 0}, {"upscale": "no"}, "bare"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"pad": 0},
+        {"upscale": "no"},
+        "bare",
+        {"zoom": 256},
+        *({"upscale": False, "zoom": zoom} for zoom in (True, -16, 24, 2048, "large")),
+    ],
+)
 def test_a_configuration_that_is_not_a_rule_is_named(own):
     with pytest.raises(ModelError, match="samari"):
         FrameRule.of(SamConfig.from_dict({"samari": own}))

@@ -17,6 +17,7 @@ class Square:
 
     model_name, model_hash = "square", "0"
     picture_size = 1 << 20
+    zoom_size = 0
 
     def encode_steps(self, rgb: Any) -> Any:
         yield from ()

@@ -30,6 +30,7 @@ class Smaller:
 
     model_name, model_hash = "smaller", "5a11"
     picture_size = 1 << 20
+    zoom_size = 0
 
     def __init__(self, discs, blind=()):
         self.discs, self.blind = discs, blind

@@ -26,6 +26,7 @@ class Bright:
     model_name: str = "bright"
     model_hash: str = "b"
     picture_size: int = 64
+    zoom_size: int = 0
     seen: list[tuple[int, int]] = field(default_factory=list)
 
     def encode_steps(self, rgb, plane_shape=None):
@@ -176,9 +177,10 @@ def test_the_bundled_model_sees_small_objects_of_large_images():
     disc = (y - 700) ** 2 + (x - 900) ** 2 <= 6**2
     image[disc] += 40
     model = Segmenter("samari-tiny", device="cpu")
-    for prompts in ({"points": [(700, 900)]}, {"box": (693.5, 893.5, 706.5, 906.5)}):
+    box = (693.5, 893.5, 706.5, 906.5)
+    for level, prompts in ((0, {"points": [(700, 900)]}), (-2, {"box": box})):
         answer = model.predict(image, **prompts)
-        assert answer.tile.level == 0
+        assert answer.tile.level == level
         found = answer.best
         assert np.count_nonzero(found & disc) / np.count_nonzero(found | disc) > 0.6
     each = model.predict_each(image, points=[(700, 900)])

@@ -79,6 +79,7 @@ class Model:
 
     where = "CPU"
     picture_size = 1 << 20
+    zoom_size = 0
 
     def __init__(self, gate: Gate, model: Any) -> None:
         self.requested = self.model_name = self.model_hash = str(model)

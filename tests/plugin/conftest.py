@@ -63,6 +63,7 @@ class Discs:
     model_name: str = "discs"
     model_hash: str = "d15c"
     picture_size: int = 1 << 20
+    zoom_size: int = 0
     where: str = "CPU"
     loaded: bool = True
     blocks: int = 4

@@ -43,6 +43,7 @@ class Finder:
     model_name: str = "finder"
     model_hash: str = "f1"
     picture_size: int = 1 << 20
+    zoom_size: int = 0
     where: str = "CPU"
     device: str = "cpu"
     loaded: bool = True

@@ -41,6 +41,7 @@ class Recorded:
     requested = model_name = "recorded"
     model_hash = "0"
     picture_size = 512
+    zoom_size = 0
     cache: ClassVar[dict[str, Any]] = {}
     where = "CPU"
     loaded = True

@@ -3,7 +3,8 @@
 The published models enlarge or shrink the longest edge to ``image_size`` and pad the rest with
 zeros after normalisation (Kirillov et al., "Segment Anything", 2023, appendix A). A model may ask
 for less (``"samari": {"pad": false, "upscale": false}`` in its ``config.json``): then only a rim up
-to the next multiple of the patch is padded, and small planes keep their size.
+to the next multiple of the patch is padded, and small planes keep their size. Such a model may ask
+to see small objects enlarged (``"samari": {"zoom": 256}``), see `samari.engine.tiles`.
 """
 
 from __future__ import annotations
@@ -45,12 +46,15 @@ class FrameRule:
         Whether frames are always `image_size` squares.
     upscale : bool
         Whether planes smaller than `image_size` are enlarged.
+    zoom : int
+        Side of the pictures in which small objects are seen enlarged, in pixels; 0: they are not.
     """
 
     image_size: int
     patch: int
     pad: bool = True
     upscale: bool = True
+    zoom: int = 0
 
     @classmethod
     def of(cls, config: SamConfig) -> FrameRule:
@@ -59,7 +63,8 @@ class FrameRule:
         Raises
         ------
         ModelError
-            If ``config.extra["samari"]`` is not a dict with boolean ``pad`` and ``upscale``.
+            If ``config.extra["samari"]`` is not a dict with boolean ``pad`` and ``upscale``, or its
+            ``zoom`` is not a multiple of the patch from 0 to the image size.
         """
         own = config.extra.get("samari", {})
         if not isinstance(own, dict):
@@ -69,10 +74,25 @@ class FrameRule:
             if not isinstance(value, bool):
                 raise ModelError(f'"samari.{name}" in config.json must be a boolean, got {value!r}')
         vision = config.vision_config
-        return cls(vision.image_size, vision.patch_size, **flags)
+        zoom, patch = own.get("zoom", 0), vision.patch_size
+        whole = isinstance(zoom, int) and not isinstance(zoom, bool)
+        if not (whole and 0 <= zoom <= vision.image_size and zoom % patch == 0):
+            raise ModelError(
+                f'"samari.zoom" in config.json must be a multiple of {patch} from 0 to '
+                f"{vision.image_size}, got {zoom!r}"
+            )
+        if zoom and flags["upscale"]:
+            raise ModelError('"samari.zoom" in config.json needs "upscale": false')
+        return cls(vision.image_size, patch, **flags, zoom=zoom)
 
-    def frame(self, plane_shape: tuple[int, int]) -> Frame:
+    def frame(self, plane_shape: tuple[int, int], enlarge: int = 1) -> Frame:
         """Return the frame of a plane of H rows and W columns.
+
+        Parameters
+        ----------
+        plane_shape : (int, int)
+        enlarge : int
+            How many pixels of the frame a pixel of the plane is wide, if more than 1.
 
         Raises
         ------
@@ -84,7 +104,7 @@ class FrameRule:
             raise InputError(f"the plane is empty: shape {tuple(plane_shape)}")
         scale = self.image_size / max(height, width)
         if not self.upscale:
-            scale = min(scale, 1.0)
+            scale = float(enlarge) if enlarge > 1 else min(scale, 1.0)
         # Rounded half up as the reference does; a thin plane keeps at least a line of pixels.
         rows, cols = (max(1, int(side * scale + 0.5)) for side in (height, width))
         if self.pad:
@@ -92,6 +112,10 @@ class FrameRule:
         else:
             padded = (-(-rows // self.patch) * self.patch, -(-cols // self.patch) * self.patch)
         return Frame((height, width), (rows, cols), padded, self.patch)
+
+    def frame_seen(self, plane_shape: tuple[int, int], input_shape: tuple[int, int]) -> Frame:
+        """Return the frame of a plane of which the model saw `input_shape` pixels."""
+        return self.frame(plane_shape, input_shape[0] // plane_shape[0] if self.zoom else 1)
 
 
 @dataclass(frozen=True)

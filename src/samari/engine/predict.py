@@ -16,9 +16,9 @@ from samari.engine.masks import masks_of
 from samari.engine.pictures import ArrayPicture
 from samari.engine.planes import to_rgb_uint8
 from samari.engine.prediction import Prediction
-from samari.engine.steps import result_of
+from samari.engine.steps import result_of, watched
 from samari.engine.tiled import answer_each, answer_steps
-from samari.errors import Cancelled, InputError
+from samari.errors import InputError
 from samari.zoo import LoadedModel, load
 
 if TYPE_CHECKING:
@@ -120,6 +120,11 @@ class Segmenter:
     def picture_size(self) -> int:
         """Longest edge of a plane that is encoded whole at its own resolution, in pixels."""
         return self._rule.image_size
+
+    @property
+    def zoom_size(self) -> int:
+        """Side of the pictures in which small objects are seen enlarged; 0 if they are not."""
+        return self._rule.zoom
 
     @property
     def device(self) -> str:
@@ -242,20 +247,10 @@ class Segmenter:
         Cancelled
             If `cancel` said so. Nothing is held of what was computed.
         """
-        steps = self.encode_steps(rgb)
-        while True:
-            try:
-                done, total = next(steps)
-            except StopIteration as end:
-                embedding: Embedding = end.value
-                return embedding
-            if progress is not None:
-                progress(done, total)
-            if cancel is not None and cancel():
-                raise Cancelled(f"encoding was cancelled after {done} of {total} blocks")
+        return result_of(watched(self.encode_steps(rgb), progress, cancel))
 
     def encode_steps(
-        self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int] | None = None
+        self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int] | None = None, enlarge: int = 1
     ) -> Generator[tuple[int, int], None, Embedding]:
         """Encode a plane block by block, so that the caller can stop or do something in between.
 
@@ -265,6 +260,8 @@ class Segmenter:
             Not to be changed until the end.
         plane_shape : (int, int), optional
             Rows and columns of the plane, if `rgb` shows all of it in fewer pixels.
+        enlarge : int
+            How many times enlarged the model sees it.
 
         Yields
         ------
@@ -281,11 +278,11 @@ class Segmenter:
         InputError
             If `rgb` is not uint8 of shape (H, W, 3).
         """
-        key = self._key(rgb, plane_shape)
+        key = self._key(rgb, plane_shape, enlarge)
         held = self._held(key)
         if held is not None:
             return held
-        frame = self._rule.frame(plane_shape or (rgb.shape[0], rgb.shape[1]))
+        frame = self._rule.frame(plane_shape or (rgb.shape[0], rgb.shape[1]), enlarge)
         pixels = frame.pixels(rgb).to(self._device, self._dtype)
         encoder = self._model.vision_encoder
         steps, total = encoder.steps(pixels), len(encoder.layers)
@@ -376,10 +373,13 @@ class Segmenter:
             predictions.append(Prediction(crops, bounds, *known, shape))
         return predictions
 
-    def _key(self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int] | None = None) -> str:
-        # Embeddings of another precision differ, and a cache may be shared.
+    def _key(
+        self, rgb: NDArray[np.uint8], shape: tuple[int, int] | None = None, enlarge: int = 1
+    ) -> str:
+        # Embeddings of another precision or size differ, and a cache may be shared.
         precision = "" if self._dtype == torch.float32 else f"/{self.dtype}"
-        return content_key(rgb, self.model_hash + precision, plane_shape)
+        size = "" if enlarge == 1 else f"/x{enlarge}"
+        return content_key(rgb, self.model_hash + precision + size, shape)
 
     def _held(self, key: str) -> Embedding | None:
         held = self._cache.get(key)
@@ -390,7 +390,7 @@ class Segmenter:
 
     def _frame_of(self, embedding: Embedding) -> Frame:
         """Return the frame in which an embedding was computed."""
-        frame = self._rule.frame(embedding.plane_shape)
+        frame = self._rule.frame_seen(embedding.plane_shape, embedding.input_shape)
         shape = (1, self._model.config.mask_decoder_config.hidden_size, *frame.grid)
         if tuple(embedding.features.shape) != shape or embedding.input_shape != frame.input_shape:
             raise InputError(

@@ -28,6 +28,8 @@ def encode_tile(
 ) -> Generator[tuple[int, int], None, Embedding]:
     """Encode one tile of a plane, unless its embedding is held; see `Segmenter.encode_steps`."""
     rgb = read_tile(picture, tile)
+    if tile.level < 0:
+        return (yield from segmenter.encode_steps(rgb, enlarge=1 << -tile.level))
     if rgb.shape[:2] == tile.shape:
         return (yield from segmenter.encode_steps(rgb))
     return (yield from segmenter.encode_steps(rgb, tile.shape))
@@ -65,7 +67,7 @@ def answer_steps(
     Prediction
         On the plane.
     """
-    pyramid = TilePyramid(picture.shape, segmenter.picture_size)
+    pyramid = TilePyramid(picture.shape, segmenter.picture_size, segmenter.zoom_size)
     options = () if multimask is None else (multimask,)
     answer: Prediction | None = None
     for tile in _affordable(picture, pyramid, prompts):
@@ -101,7 +103,7 @@ def answer_each(
     list of Prediction
         In the order of the prompts.
     """
-    pyramid = TilePyramid(picture.shape, segmenter.picture_size)
+    pyramid = TilePyramid(picture.shape, segmenter.picture_size, segmenter.zoom_size)
     answers: dict[int, Prediction] = {}
     tiles = {i: _affordable(picture, pyramid, one) for i, one in enumerate(prompts)}
     while tiles:

@@ -2,8 +2,10 @@
 
 A model sees pictures of a certain size. A larger plane used to be shrunk to it, and small objects
 vanished. Here overlapping tiles cover it at its own resolution, and larger tiles at half, a quarter
-and so on, up to the whole plane. Which tile answers a prompt depends on plane and prompt alone,
-never on what is on the screen, so an answer can be given again, and its embedding kept.
+and so on, up to the whole plane. Where a mask pixel is as wide as a tenth of the object, outlines
+are poor: a model may ask for smaller tiles around small boxes, which it sees enlarged. Which tile
+answers a prompt depends on plane and prompt alone, never on what is on the screen, so an answer can
+be given again, and its embedding kept.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Prompts in a tile keep this share of its side from an edge at which the plane goes on.
 _CONTEXT = 1 / 16
+#: A small box is enlarged as long as it takes no more than this share of a zoom picture's side.
+_SMALL = 1 / 4
+#: Levels below 0 at most: what is enlarged more is blurred, and has no surroundings.
+_MOST = 2
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class Tile:
     box : (y0, x0, y1, x1)
         Half-open, in pixels of the plane.
     level : int
-        The model sees it reduced by ``2**level``, or as much as the whole plane needs.
+        The model sees it reduced by ``2**level``, or as much as the whole plane needs; enlarged
+        where the level is below 0.
     """
 
     box: Box
@@ -64,10 +71,13 @@ class TilePyramid:
         Rows and columns H, W.
     side : int
         Longest edge of the model's pictures: what is not larger is encoded whole.
+    zoom : int
+        Side of the pictures in which objects in small boxes are seen enlarged; 0: they are not.
     """
 
     plane_shape: tuple[int, int]
     side: int
+    zoom: int = 0
 
     @property
     def top(self) -> int:
@@ -84,7 +94,7 @@ class TilePyramid:
         if level >= self.top:
             return self.whole
         (y0, y1), (x0, x1) = (
-            _span(value, length, self.side << level)
+            _span(value, length, self._side(level))
             for value, length in zip(point, self.plane_shape, strict=True)
         )
         return Tile((y0, x0, y1, x1), level)
@@ -101,7 +111,7 @@ class TilePyramid:
             around = tuple(
                 choose(box[i] for box in boxes) for i, choose in enumerate((min, min, max, max))
             )
-            for level in range(self.top):
+            for level in range(self._finest(prompts), self.top):
                 for box in (boxes[0], around):
                     tile = self.at(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), level)
                     if self._holds(tile, around):
@@ -113,7 +123,7 @@ class TilePyramid:
         """Return whether a mask in this box (half-open) reaches an edge where the plane goes on."""
         if box is None:
             return False
-        edge = 1 << tile.level
+        edge = 1 << max(0, tile.level)
         low = (box[i] < tile.box[i] + edge and tile.box[i] > 0 for i in (0, 1))
         high = (
             box[i + 2] > tile.box[i + 2] - edge and tile.box[i + 2] < self.plane_shape[i]
@@ -123,13 +133,25 @@ class TilePyramid:
 
     def _holds(self, tile: Tile, around: tuple[float, ...]) -> bool:
         """Return whether prompts lie inside a tile, and not close to where the plane goes on."""
-        margin = _CONTEXT * (self.side << tile.level)
+        margin = _CONTEXT * self._side(tile.level)
         for i in (0, 1):
             low = tile.box[i] + margin if tile.box[i] > 0 else -math.inf
             high = tile.box[i + 2] - margin if tile.box[i + 2] < self.plane_shape[i] else math.inf
             if not (low <= around[i] and around[i + 2] <= high):
                 return False
         return True
+
+    def _side(self, level: int) -> int:
+        """Return the longest edge of the tiles of a level, in pixels of the plane."""
+        return self.side << level if level >= 0 else self.zoom >> -level
+
+    def _finest(self, prompts: PlanePrompts) -> int:
+        """Return the level to begin at: below 0 for a box that is small in the zoom's pictures."""
+        if not self.zoom or prompts.box is None:
+            return 0
+        y0, x0, y1, x1 = prompts.box
+        extent = max(abs(y1 - y0), abs(x1 - x0), 1.0)
+        return -min(_MOST, max(0, math.floor(math.log2(_SMALL * self.zoom / extent))))
 
 
 def _span(value: float, length: int, side: int) -> tuple[int, int]:

@@ -52,7 +52,13 @@ TINY: dict[str, Any] = {
         "iou_head_depth": 3,
         "iou_head_hidden_dim": 128,
     },
-    "samari": {"pad": False, "upscale": False, "box_margin": 0.05, "connected": True},
+    "samari": {
+        "pad": False,
+        "upscale": False,
+        "zoom": 256,
+        "box_margin": 0.05,
+        "connected": True,
+    },
 }
 """Configuration of the bundled ``samari-tiny``."""
 
