@@ -63,6 +63,7 @@ class Seen(NamedTuple):
 
     shape: tuple[int, int]
     key: str
+    nbytes: int = 1000
 
 
 class Keys(set[str]):

@@ -43,6 +43,7 @@ class Seen(NamedTuple):
 
     shape: tuple[int, int]
     key: str
+    nbytes: int = 1000
 
 
 class Keys(set[str]):
@@ -89,6 +90,7 @@ class Discs:
     def encode_steps(self, rgb: Any) -> Generator[tuple[int, int], None, Any]:
         seen = Seen(rgb.shape[:2], hashlib.sha256(rgb).hexdigest())
         if any(held is rgb or np.array_equal(held, rgb) for held in self.encoded):
+            self.cache.add(seen.key)
             return seen
         for block in range(1, self.blocks + 1):
             time.sleep(self.seconds_a_block)

@@ -35,6 +35,12 @@ class Embedded(np.ndarray):
     key = "embedded"
 
 
+class NoRoom(dict[str, Any]):
+    """A cache that holds nothing."""
+
+    max_bytes = 0
+
+
 @dataclass
 class Finder:
     """Finds what is bright; the score is the brightness. `hold` stops it between two batches."""
@@ -50,7 +56,7 @@ class Finder:
     asked: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     model: Any = field(default_factory=lambda: SimpleNamespace(config=CONFIG))
-    cache: dict[str, Any] = field(default_factory=dict)
+    cache: Any = field(default_factory=lambda: NoRoom())
 
     def __post_init__(self) -> None:
         self.gate.set()

@@ -184,6 +184,17 @@ def test_off_on_planes_that_are_not_encoded(ready: Any, noise: Any, qtbot: Any, 
     assert not c.preview.data.any()
 
 
+def test_where_the_embedding_has_left_the_cache_the_mouse_brings_it_back(
+    ready: Any, noise: Any, qtbot: Any, discs: Any
+) -> None:
+    _viewer, hand, c = ready(noise(100, 120))
+    discs.encoded.clear()
+    discs.cache.clear()
+    hand.move((40, 60))
+    see(qtbot, c, HOVER_EDGE)
+    assert len(discs.encoded) == 1
+
+
 def test_it_can_be_switched_off_and_on(ready: Any, noise: Any, qtbot: Any, discs: Any) -> None:
     _viewer, hand, c = ready(noise(100, 120))
     told = []

@@ -35,6 +35,12 @@ SOAK = bool(os.environ.get("SAMARI_SOAK"))
 P99, MOST = (15, 50) if SOAK else (300, 3000)
 
 
+class NoRoom(dict[str, Any]):
+    """A cache that holds nothing."""
+
+    max_bytes = 0
+
+
 class Recorded:
     """Gives the answers of another segmenter to as many points, without computing anything."""
 
@@ -42,7 +48,7 @@ class Recorded:
     model_hash = "0"
     picture_size = 512
     zoom_size = 0
-    cache: ClassVar[dict[str, Any]] = {}
+    cache: ClassVar[NoRoom] = NoRoom()
     where = "CPU"
     loaded = True
 
@@ -54,7 +60,7 @@ class Recorded:
 
     def encode_steps(self, rgb: Any) -> Generator[tuple[int, int], None, Any]:
         yield from ()
-        return SimpleNamespace(key="recorded")
+        return SimpleNamespace(key="recorded", nbytes=1)
 
     def predict_prompts(self, embedding: Any, prompts: Any) -> Prediction:
         return self._answers[len(prompts.points)]

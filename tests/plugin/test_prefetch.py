@@ -150,7 +150,7 @@ def test_cancel_and_close_end_it(annotated: Any, discs: Any, qtbot: Any) -> None
 class Few(OrderedDict[str, None]):
     """A cache of ten embeddings, used longest ago first."""
 
-    max_bytes, nbytes = 10, 10
+    max_bytes, nbytes = 10_000, 10_000
 
     def __len__(self) -> int:
         return 10
@@ -178,6 +178,41 @@ def test_where_memory_is_short_the_farthest_go(
         near = c._inference.prefetch
         held = {place.plane.index[0] for place in near.encoded if near.holds(place)}
         assert {max(z - 2, 0), z - 1, z, z + 1, z + 2} <= held
+
+
+class NoRoom(set[str]):
+    """A cache that is too small for any embedding."""
+
+    max_bytes, nbytes = 999, 0
+
+    def add(self, key: str) -> None:
+        pass
+
+    def get(self, key: str) -> None:
+        pass
+
+
+def test_what_has_left_the_cache_is_encoded_again(
+    annotated: Any, discs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samari.plugin.prefetch.REACH", 0)
+    c = opened(annotated, stack(), 6)
+    assert c._inference.is_encoded(c._plane, (5, 5))
+    discs.encoded.clear()
+    discs.cache.clear()
+    assert not c._inference.is_encoded(c._plane, (5, 5))
+    c._inference.encode(c._plane, (5, 5))
+    assert c.wait(30)
+    assert c._inference.is_encoded(c._plane, (5, 5))
+    assert len(discs.encoded) == 1
+
+
+def test_a_cache_too_small_for_any_embedding_is_no_endless_loop(annotated: Any, discs: Any) -> None:
+    discs.cache = NoRoom()
+    c = opened(annotated, stack(), 6)
+    assert c._inference.is_encoded(c._plane, (5, 5))
+    c._inference.encode(c._plane, (5, 5))
+    assert not c.busy
 
 
 def test_neighbours_of_a_plane_and_of_a_tile() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from samari.engine.planes import PlaneIndex
     from samari.engine.prediction import Prediction
     from samari.engine.session import Session
+    from samari.plugin.look_ahead import KnownAnswers
     from samari.plugin.models import DeferredSegmenter
     from samari.plugin.pace import ComputeThreads
     from samari.plugin.prefetch import Encoded
@@ -104,8 +105,8 @@ class Inference:
         self.prefetch.set_segmenter(segmenter)
 
     def is_encoded(self, plane: PlaneIndex, near: tuple[float, float]) -> bool:
-        """Whether a plane was encoded by the present model; of a large one, the tile at a point."""
-        return self._place(plane, near) in self.prefetch.encoded
+        """Whether a plane is encoded by the present model; of a large one, the tile at a point."""
+        return self.prefetch.is_ready(self._place(plane, near))
 
     def warm_up(self, plane: PlaneIndex | None, near: tuple[float, float]) -> None:
         """Begin to load the model and to encode a plane; the layers can be built meanwhile."""
@@ -141,12 +142,15 @@ class Inference:
         for request in wanted:
             if request in self._asked and not self._asked[request].hopeless:
                 continue
-            known = self.ahead.recall(request.plane, request.prompts)
             place, near = self._place_of(request)
             job = Job(
-                partial(_answer_steps, self._session, request, self._thread.compute)
-                if known is None
-                else partial(_known_steps, known),
+                partial(
+                    _answer_steps,
+                    self._session,
+                    request,
+                    self._thread.compute,
+                    self.ahead.answers,
+                ),
                 Priority.CLICK,
                 after=self._encode(place, near, Priority.CLICK),
                 done=self._on_answer,
@@ -161,7 +165,7 @@ class Inference:
         """Begin to answer what a click will ask whose button is down and not yet up again."""
         prompts = part.prompts.asked
         place, _ = self._place_of(Request(part.plane, prompts))
-        if place in self.prefetch.encoded and self.ahead.recall(part.plane, prompts) is None:
+        if self.prefetch.is_ready(place) and self.ahead.recall(part.plane, prompts) is None:
             self.ahead.ask(part.plane, prompts)
 
     def cancel(self) -> None:
@@ -221,12 +225,12 @@ class Inference:
         return Place(request.plane, tile), (0.0, 0.0)
 
     def _encode(self, place: Place, near: tuple[float, float], priority: Priority) -> Job | None:
-        """Return the job that encodes a place; None if it was encoded."""
+        """Return the job that encodes a place; None if it is encoded."""
         known = self._encodings.get(place)
         if known is not None and not known.hopeless:
             known.priority = max(known.priority, priority)
             return known
-        if place in self.prefetch.encoded:
+        if self.prefetch.is_ready(place):
             if priority is Priority.VISIBLE:
                 self.prefetch.follow(place)
             return None
@@ -282,7 +286,7 @@ class Inference:
             if other is job:
                 del self._encodings[place]
                 here = Place(place.plane, encoded.tile)
-                self.prefetch.encoded[here] = encoded.key
+                self.prefetch.encoded[here] = encoded
                 self.prefetch.follow(here)
         self.progress = None
         self._update()
@@ -350,16 +354,20 @@ def _leave_a_core(compute: ComputeThreads, seconds: float) -> None:
     compute.leave_a_core(seconds < GENTLE)
 
 
-def _known_steps(prediction: Prediction, job: Job) -> Generator[tuple[int, int], None, Prediction]:
-    """Return what was found before the click, by the way that all answers take."""
-    yield from ()
-    return prediction
-
-
 def _answer_steps(
-    session: Session, request: Request, compute: ComputeThreads, job: Job
+    session: Session,
+    request: Request,
+    compute: ComputeThreads,
+    answers: KnownAnswers,
+    job: Job,
 ) -> Generator[tuple[int, int], None, Prediction]:
-    """Predict the candidates of one request; the plane is encoded, or else it is now."""
+    """Predict the candidates of one request; the plane is encoded, or else it is now.
+
+    Not if they were found before the click: while the mouse rested, or the button was down.
+    """
+    known = answers.find((request.plane, request.prompts))
+    if known is not None:
+        return known
     steps = session.compute_steps(request)
     with compute.short():
         try:

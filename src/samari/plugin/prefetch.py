@@ -58,8 +58,8 @@ class Prefetch:
         self, planes: ImagePlanes, segmenter: DeferredSegmenter, thread: InferenceThread
     ) -> None:
         self.enabled = settings.current().prefetch
-        #: Places that were encoded by the present model, with the keys of their embeddings.
-        self.encoded: dict[Place, str] = {}
+        #: Places that were encoded by the present model.
+        self.encoded: dict[Place, Encoded] = {}
         self._planes = planes
         self._segmenter = segmenter
         self._thread = thread
@@ -70,8 +70,20 @@ class Prefetch:
 
     def holds(self, place: Place) -> bool:
         """Whether the embedding of a place is in the cache."""
-        key = self.encoded.get(place)
-        return key is not None and key in self._segmenter.cache
+        found = self.encoded.get(place)
+        return found is not None and found.key in self._segmenter.cache
+
+    def is_ready(self, place: Place) -> bool:
+        """Whether there is no use in encoding a place now.
+
+        What was encoded and has left the cache is encoded again, unless the cache is too small for
+        any such embedding: that would never end.
+        """
+        found = self.encoded.get(place)
+        if found is None:
+            return False
+        cache = self._segmenter.cache
+        return found.key in cache or found.nbytes > cache.max_bytes
 
     def follow(self, place: Place) -> None:
         """Go on around another place, which is encoded."""
@@ -82,7 +94,8 @@ class Prefetch:
         self._waiting = [one for one in near if not self.holds(one)]
         for one in (*reversed(near), place):
             if self.holds(one):  # in memory: nothing is read from the disk here
-                self._segmenter.cache.get(self.encoded[one])  # used last: near ones stay longest
+                # Used last, so near ones stay longest.
+                self._segmenter.cache.get(self.encoded[one].key)
         if self._job is not None and self._job[0] not in self._waiting:
             self._drop()
         self._next()
@@ -128,7 +141,7 @@ class Prefetch:
         if self._job is None or self._job[1] is not job:
             return
         place, self._job = self._job[0], None
-        self.encoded[place] = encoded.key
+        self.encoded[place] = encoded
         self._left -= encoded.seconds
         self._next()
 
@@ -153,10 +166,22 @@ class Prefetch:
 
 
 class Encoded(NamedTuple):
-    """What came of the encoding of a place: which tile, the embedding's key, seconds it took."""
+    """What came of the encoding of a place.
+
+    Attributes
+    ----------
+    tile : Tile
+    key : str
+        Of the embedding.
+    nbytes : int
+        Memory of the embedding.
+    seconds : float
+        How long it took.
+    """
 
     tile: Tile
     key: str
+    nbytes: int
     seconds: float
 
 
@@ -219,7 +244,7 @@ def encode_place(
             with quick_handover():
                 step = next(steps)
         except StopIteration as end:
-            return Encoded(tile, end.value.key, spent)
+            return Encoded(tile, end.value.key, end.value.nbytes, spent)
         finally:
             spent += time.monotonic() - start
             if gently is not None:
