@@ -11,12 +11,12 @@ from samari.terminal import progress_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterator
 
     from samari.engine.embedding import Embedding
     from samari.engine.embedding_files import EmbeddingFiles
     from samari.engine.planes import ImagePlanes, PlaneIndex
-    from samari.engine.tiles import Tile, TilePyramid
+    from samari.engine.tiles import Tile
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -82,19 +82,12 @@ def _pictures(planes: ImagePlanes, view: str, side: int) -> Iterator[tuple[Plane
     tiles = [
         tile
         for level in range(pyramid.top + 1)
-        for tile in _tiles(pyramid, level)
+        for tile in pyramid.tiles(level)
         if not level or tile.shape[0] * tile.shape[1] <= MAX_READ
     ]
     for plane in planes_of(planes, view, None):
         for tile in tiles:
             yield plane, tile
-
-
-def _tiles(pyramid: TilePyramid, level: int) -> Iterable[Tile]:
-    """Return all tiles of a level: at every half of their side one has its middle."""
-    step = max(1, (pyramid.side << level) // 2)
-    rows, cols = (range(0, length + step, step) for length in pyramid.plane_shape)
-    return dict.fromkeys(pyramid.at((row, col), level) for row in rows for col in cols)
 
 
 def _size_if_encoded(steps: Generator[tuple[int, int], None, Embedding]) -> int:

@@ -8,25 +8,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine.regions import Region
-from samari.engine.tracking import Scene, Step
+from samari.engine.tracking import Step
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from samari.engine.regions import Contrast
+    from samari.engine.scenes import Scene
+    from samari.engine.tiles import Tile
+
 
 @dataclass
 class Model:
-    """Encodes a plane to itself, in two blocks."""
+    """Encodes what it sees to itself, in two blocks."""
 
     model_name: str = "bright"
     model_hash: str = "b1"
     device: str = "cpu"
+    picture_size: int = 1 << 20
+    zoom_size: int = 0
     encoded: list[int] = field(default_factory=list)
+    pictures: list[tuple[int, int]] = field(default_factory=list)
     scores: dict[int, float] = field(default_factory=dict)
 
-    def encode_steps(self, rgb: Any) -> Generator[tuple[int, int], None, Any]:
+    def encode_steps(
+        self, rgb: Any, plane_shape: tuple[int, int] | None = None
+    ) -> Generator[tuple[int, int], None, Any]:
         yield 1, 2
         yield 2, 2
+        self.pictures.append(plane_shape or rgb.shape[:2])
         self.encoded.append(int(rgb[0, 0, 0]))  # the corner tells the plane
         return Plane(rgb[..., 0], self)
 
@@ -41,32 +51,39 @@ class Plane:
 class BrightTracker:
     """Stands for `Tracker`: an object is every pixel of its brightness."""
 
-    def __init__(self, model: Model, shape: tuple[int, int]) -> None:
-        self.shape = shape
+    def __init__(self, model: Model) -> None:
+        pass
 
-    def start(self, region: Region, grey: Any) -> Step:
-        return Step(region, self.logits(region), 1.0, region.contrast(grey))
+    def start(self, region: Region, contrast: Contrast, tile: Tile) -> Step:
+        return Step(region, self.logits(region, tile), 1.0, contrast, tile)
 
-    def logits(self, region: Region) -> Any:
-        return np.where(region.on((0, 0, *self.shape)), 4, -4).astype(np.float32)
+    def logits(self, region: Region, tile: Tile) -> Any:
+        return np.where(region.on(tile.box), 4, -4).astype(np.float32)
 
-    def joined(self, logits: Any) -> Region | None:
-        return Region.of(logits > 0)
+    def logits_in(self, tile: Tile, step: Step) -> Any:
+        return self.logits(step.region, tile)
+
+    def joined(self, logits: Any, tile: Tile) -> Region | None:
+        return Region.of(logits > 0, tile.corner)
 
     def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         found: list[Step | None] = []
         plane: Any = scene.embedding
         score = plane.model.scores.get(int(plane.grey[0, 0]), 0.9)
+        y0, x0, y1, x1 = scene.tile.box
+        grey = scene.grey
+        if grey is None:
+            grey = scene.picture.read(slice(y0, y1), slice(x0, x1))[..., 0]
         for step in last:
-            row, col = map(int, step.region.interior)
-            value = plane.grey[row, col]
-            region = Region.of((plane.grey == value) & (value > 50))
+            row, col = map(int, np.subtract(step.region.interior, scene.tile.corner))
+            value = grey[row, col]
+            region = Region.of((grey == value) & (value > 50), scene.tile.corner)
             region = None if region is None else region.connected_to(step.region)
             if region is None:
                 found.append(None)
                 continue
-            contrast = region.contrast(scene.grey)
-            found.append(Step(region, self.logits(region), score, contrast))
+            logits, contrast = self.logits(region, scene.tile), scene.contrast(region)
+            found.append(Step(region, logits, score, contrast, scene.tile))
         return found
 
 

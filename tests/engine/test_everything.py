@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from samari.engine.candidates import Thresholds
-from samari.engine.everything import grid, planes_of, stability_of
+from samari.engine.everything import planes_of
+from samari.engine.everything_plane import grid, stability_of
 from samari.engine.frames import FrameRule
 from samari.engine.masks import masks_of
 from samari.engine.planes import ImagePlanes, PlaneIndex
@@ -351,7 +352,8 @@ def test_a_series_of_stacks_has_a_plane_for_every_index():
 
 
 def test_points_lie_evenly_on_the_plane():
-    points = grid((6, 12), 3)
+    points, levels = grid((6, 12), 3)
+    assert not levels.any()
     assert sorted(set(points[:, 0])) == [0.5, 2.5, 4.5]
     assert sorted(set(points[:, 1])) == [1.5, 5.5, 9.5]
     np.testing.assert_array_equal(points[0], [0.5, 1.5])
@@ -360,7 +362,7 @@ def test_points_lie_evenly_on_the_plane():
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1), (5, 3)])
 def test_a_thin_plane_has_no_more_than_a_point_a_pixel(shape, tiny_model_folder):
     """Trap 20."""
-    points = grid(shape, 4)
+    points, _ = grid(shape, 4)
     assert len(points) == min(4, shape[0]) * min(4, shape[1])
     session = Session(np.zeros(shape), segmenter=Segmenter(tiny_model_folder, device="cpu"))
     session.segment_everything(points_per_side=4, **{**LOOSE, "max_size": 99})

@@ -77,7 +77,9 @@ def test_a_plane_that_objects_are_known_on_is_read_once_for_all(
     read: list[int] = []
     whole = session.planes.rgb_plane
     monkeypatch.setattr(
-        session.planes, "rgb_plane", lambda plane: (read.append(plane.index[0]), whole(plane))[1]
+        session.planes,
+        "rgb_plane",
+        lambda plane, *part: (read.append(plane.index[0]), whole(plane, *part))[1],
     )
     session.propagate([1, 2])
     assert sorted(read) == list(range(1, 11))

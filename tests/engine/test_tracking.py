@@ -8,8 +8,10 @@ import pytest
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.predict import Segmenter
 from samari.engine.regions import Region
+from samari.engine.scenes import Scenes
 from samari.engine.session import Session
-from samari.engine.tracking import Scene, Tracker, grey_of
+from samari.engine.steps import result_of
+from samari.engine.tracking import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +36,13 @@ def test_each_object_of_many_is_followed_as_if_it_were_alone(
 ) -> None:
     """Trap 15."""
     image, truth = stack
-    planes = ImagePlanes(image, "ZYX")
-    rgb = [planes.rgb_plane(PlaneIndex("YX", (index,))) for index in (4, 5)]
-    scene = Scene(segmenter.encode(rgb[1]), grey_of(rgb[1]))
-    tracker = Tracker(segmenter, (64, 96))
+    scenes = Scenes(ImagePlanes(image, "ZYX"), segmenter, "YX")
+    here, there = PlaneIndex("YX", (4,)), PlaneIndex("YX", (5,))
+    tile = scenes.pyramid.whole
+    scene = result_of(scenes.encoded(there, tile, hold=False))
+    tracker = Tracker(segmenter)
     steps = [
-        tracker.start(region, grey_of(rgb[0]))
+        tracker.start(region, scenes.contrast(here, tile, region), tile)
         for label in (1, 2)
         if (region := Region.of(truth[4] == label)) is not None
     ]

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tests.plugin.conftest import Discs
 
 from samari.engine.regions import Region
-from samari.engine.tracking import Scene, Step
+from samari.engine.tracking import Step
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from samari.engine.regions import Contrast
+    from samari.engine.scenes import Scene
+    from samari.engine.tiles import Tile
+
 #: Middles (Y, X) of the two objects, which are discs of radius 6 on the planes 2 to 9.
 LEFT, RIGHT = (16.0, 16.0), (16.0, 46.0)
 PLANES = list(range(2, 10))
-
-
-class Held(NamedTuple):
-    """What stands for an embedding that a propagation holds."""
-
-    shape: tuple[int, int]
-    key: str
-    nbytes: int = 1000
 
 
 @dataclass
@@ -39,26 +35,30 @@ class Follower(Discs):
         while rgb[0, 0, 0] == self.stop_at:
             time.sleep(0.005)
             yield 1, self.blocks
-        return Held(*(yield from super().encode_steps(rgb)))
+        return (yield from super().encode_steps(rgb))
 
 
 class BrightTracker:
     """Stands for `Tracker`: an object is every pixel of its brightness."""
 
-    def __init__(self, model: Any, shape: tuple[int, int]) -> None:
-        self.shape = shape
+    def __init__(self, model: Any) -> None:
+        pass
 
-    def start(self, region: Region, grey: Any) -> Step:
-        return Step(region, self._logits(region), 1.0, region.contrast(grey))
+    def start(self, region: Region, contrast: Contrast, tile: Tile) -> Step:
+        return Step(region, self._logits(region, tile), 1.0, contrast, tile)
 
-    def _logits(self, region: Region) -> Any:
-        return np.where(region.on((0, 0, *self.shape)), 4, -4).astype(np.float32)
+    def _logits(self, region: Region, tile: Tile) -> Any:
+        return np.where(region.on(tile.box), 4, -4).astype(np.float32)
 
-    def joined(self, logits: Any) -> Region | None:
+    def logits_in(self, tile: Tile, step: Step) -> Any:
+        return self._logits(step.region, tile)
+
+    def joined(self, logits: Any, tile: Tile) -> Region | None:
         return Region.of(logits > 0)
 
     def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         found: list[Step | None] = []
+        assert scene.grey is not None
         for step in last:
             value = scene.grey[tuple(map(int, step.region.interior))]
             region = Region.of((scene.grey == value) & (value > 50))
@@ -68,8 +68,8 @@ class BrightTracker:
             else:
                 # Plane 8 is a doubtful one.
                 score = 0.3 if scene.grey[0, 0] == 8 else 0.9
-                contrast = region.contrast(scene.grey)
-                found.append(Step(region, self._logits(region), score, contrast))
+                logits, contrast = self._logits(region, scene.tile), scene.contrast(region)
+                found.append(Step(region, logits, score, contrast, scene.tile))
         return found
 
 

@@ -48,7 +48,8 @@ class Automatic(Annotation):
         plane : PlaneIndex, sequence of int, or several of these, optional
             Which planes; index along the label axes that are not in `view`. Default: all of them.
         points_per_side : int
-            The plane is clicked on at this many points along each axis.
+            The plane is clicked on at this many points along each axis; one that is larger than
+            the model's picture, at so many for each picture's length.
         progress : callable, optional
             Called with (done, total) after every block of the encoder and every batch of points.
         cancel : callable, optional
@@ -66,12 +67,14 @@ class Automatic(Annotation):
         Cancelled
             If `cancel` said so. Then nothing was changed.
         InputError
-            If there is no such plane, or a threshold is out of range.
+            If there is no such plane, it has more than 2**28 pixels, or a threshold is out of
+            range.
         LabelsError
             If the ids do not fit the labels. Then nothing was changed.
         """
         chosen = Thresholds(**thresholds)
         wanted = everything.planes_of(self.planes, self._view, plane)
+        everything.check_size(self.planes, wanted)
         # Of every plane only what is chosen is kept: a long series must not fill the memory.
         walk = everything.steps(
             self.planes, self._model, wanted, points_per_side, lambda c: self._select(c, chosen)
@@ -120,6 +123,7 @@ class Automatic(Annotation):
             If there is no such plane; at the call, not at the first step.
         """
         wanted = everything.planes_of(self.planes, self._view, plane)
+        everything.check_size(self.planes, wanted)
         return _all_steps(
             everything.steps(
                 self.planes, self._model, wanted, points_per_side, lambda candidates: candidates

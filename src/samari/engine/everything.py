@@ -5,34 +5,25 @@ Source: Kirillov et al., "Segment Anything" (2023), appendix B, "Automatic mask 
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from samari.engine.candidates import PlaneCandidates, pack
 from samari.engine.commit import Origin
-from samari.engine.masks import masks_of
+from samari.engine.everything_plane import Look, Plan
 from samari.engine.objects import ObjectPart, SegmentedObject
 from samari.engine.pictures import PlanePicture
 from samari.engine.planes import PlaneIndex
-from samari.engine.prompts import PlanePrompts
-from samari.engine.tiled import encode_tile
-from samari.engine.tiles import TilePyramid
 from samari.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from numpy.typing import NDArray
-
-    from samari.engine.candidates import Found, Selection, Thresholds
-    from samari.engine.embedding import Embedding
-    from samari.engine.frames import Frame
-    from samari.engine.masks import Box
+    from samari.engine.candidates import Found, PlaneCandidates, Selection, Thresholds
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
-    from samari.engine.prediction import Prediction
     from samari.engine.state import Transaction
 
     Steps = Generator[tuple[int, int], None, "Everything"]
@@ -40,12 +31,9 @@ if TYPE_CHECKING:
 Kept = TypeVar("Kept")
 
 POINTS_PER_SIDE = 32
-#: Logits by which the threshold of a mask is moved to see how stable the mask is.
-STABILITY_OFFSET = 1.0
-#: Mask pixels that one batch of points may have.
-_PIXELS_AT_ONCE = 2**26
-#: Encoding a plane counts as much as this share of its points.
-_ENCODING_SHARE = 0.25
+#: Pixels of a plane that can be looked at as a whole: choosing takes an array of four times as many
+#: bytes.
+MAX_PLANE = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,24 +101,16 @@ def planes_of(
     return tuple(dict.fromkeys(found))
 
 
-def grid(shape: tuple[int, int], per_side: int) -> NDArray[np.float64]:
-    """Return (n, 2) points (row, column), row by row, evenly spaced on a plane (H, W).
-
-    At most one a pixel along each axis.
-
-    Raises
-    ------
-    InputError
-        If `per_side` is less than 1.
-    """
-    if per_side < 1:
-        raise InputError(f"points_per_side={per_side} must be at least 1")
-    lines = []
-    for length in shape:
-        count = min(per_side, length)
-        lines.append((np.arange(count) + 0.5) * (length / count) - 0.5)
-    rows, cols = np.meshgrid(*lines, indexing="ij")
-    return np.stack([rows.ravel(), cols.ravel()], axis=1)
+def check_size(planes: ImagePlanes, wanted: Iterable[PlaneIndex]) -> None:
+    """Raise an InputError if a plane is too large to choose among what is found on it."""
+    most = math.isqrt(MAX_PLANE)
+    for plane in wanted:
+        height, width = planes.shape_of(plane.view)
+        if height * width > MAX_PLANE:
+            raise InputError(
+                f"a plane of {height} x {width} pixels is too large to look for everything on it; "
+                f"cut out a part of at most {most} x {most}, or prompt its objects one by one"
+            )
 
 
 def steps(
@@ -165,12 +145,13 @@ def steps(
     Origin
     """
     model = segmenter()
-    counts = [len(grid(planes.shape_of(plane.view), per_side)) for plane in wanted]
-    costs = [count + _encoding_cost(count) for count in counts]
-    before, total = 0, sum(costs)
+    views = dict.fromkeys(plane.view for plane in wanted)
+    plans = {view: Plan(planes.shape_of(view), model.picture_size, per_side) for view in views}
+    before, total = 0, sum(plans[plane.view].cost for plane in wanted)
     kept = []
-    for plane, cost in zip(wanted, costs, strict=True):
-        walk = _plane_steps(planes, model, plane, per_side)
+    for plane in wanted:
+        plan = plans[plane.view]
+        walk = Look(plan, plane, PlanePicture(planes, plane), model).steps()
         while True:
             try:
                 done = next(walk)
@@ -178,113 +159,9 @@ def steps(
                 kept.append(keep(end.value))
                 break
             yield before + done, total
-        before += cost
+        before += plan.cost
     origin = Origin(model.model_name, model.model_hash, planes.contrast_limits, planes.channel)
     return kept, origin
-
-
-def _encoding_cost(count: int) -> int:
-    return max(1, round(_ENCODING_SHARE * count))
-
-
-def _plane_steps(
-    planes: ImagePlanes, model: Segmenter, plane: PlaneIndex, per_side: int
-) -> Generator[int, None, PlaneCandidates]:
-    """Look for objects on one plane; yields how much of its cost is done."""
-    shape = planes.shape_of(plane.view)
-    points = grid(shape, per_side)
-    cost = _encoding_cost(len(points))
-    picture = PlanePicture(planes, plane)
-    encoding = encode_tile(model, picture, TilePyramid(shape, model.picture_size).whole)
-    while True:
-        try:
-            done, blocks = next(encoding)
-        except StopIteration as end:
-            embedding: Embedding = end.value
-            break
-        yield cost * done // blocks
-    gathered = _Gathered(plane, shape)
-    frame, at_once = _frame_and_batch(model, shape)
-    for first in range(0, len(points), at_once):
-        batch = points[first : first + at_once]
-        prompts = [PlanePrompts((tuple(point),), (1,)) for point in batch.tolist()]
-        answers = model.predict_many(embedding, prompts, True)
-        for point, answer in zip(batch, answers, strict=True):
-            gathered.add(point, answer, frame)
-        yield cost + first + len(batch)
-    return gathered.candidates()
-
-
-def _frame_and_batch(model: Segmenter, shape: tuple[int, int]) -> tuple[Frame, int]:
-    """Return how a plane lies in the model's frame, and how many points go together.
-
-    The batch is as large as the decoder takes at a time, or smaller: its masks must not fill the
-    memory, however large the plane is.
-    """
-    # Here, because they import torch, which a session does without until it asks the model.
-    from samari.engine.decoding import CHUNK, CHUNK_ELSEWHERE
-    from samari.engine.frames import FrameRule
-
-    chunk = CHUNK.get(model.device.partition(":")[0], CHUNK_ELSEWHERE)
-    fitting = _PIXELS_AT_ONCE // (3 * shape[0] * shape[1])
-    return FrameRule.of(model.model.config).frame(shape), max(1, min(chunk, fitting))
-
-
-class _Gathered:
-    """The candidates of a plane, as they come."""
-
-    def __init__(self, plane: PlaneIndex, shape: tuple[int, int]) -> None:
-        self._plane, self._shape = plane, shape
-        self._rows: list[tuple[NDArray[np.float64], int, float, float, int, Box]] = []
-        self._packed: list[bytes] = []
-
-    def add(self, point: NDArray[np.float64], answer: Prediction, frame: Frame) -> None:
-        """Take the masks of a point that have any pixel."""
-        for index, (own, box) in enumerate(zip(answer.crops, answer.boxes, strict=True)):
-            if box is None:
-                continue
-            stability = stability_of(answer.logits[index], frame)
-            size = int(np.count_nonzero(own))
-            score = float(answer.scores[index])
-            self._rows.append((point, index, score, stability, size, box))
-            self._packed.append(pack(own))
-
-    def candidates(self) -> PlaneCandidates:
-        """Return all of them."""
-        count = len(self._rows)
-        points, candidates, scores, stabilities, sizes, boxes = (
-            zip(*self._rows, strict=True) if count else [()] * 6
-        )
-        return PlaneCandidates(
-            plane=self._plane,
-            shape=self._shape,
-            points=np.array(points, np.float64).reshape(count, 2),
-            candidates=np.array(candidates, np.int16),
-            scores=np.array(scores, np.float32),
-            stabilities=np.array(stabilities, np.float32),
-            sizes=np.array(sizes, np.int64),
-            boxes=np.array(boxes, np.int32).reshape(count, 4),
-            packed=tuple(self._packed),
-        )
-
-
-def stability_of(logits: NDArray[np.float32], frame: Frame) -> float:
-    """Return how little a mask changes when its threshold moves by `STABILITY_OFFSET`.
-
-    The size of the mask at the higher threshold over the size at the lower one, which contains it;
-    both in pixels of the plane. See `samari.sam.masks.stability_scores`.
-
-    Parameters
-    ----------
-    logits : ndarray of float32, shape (4 h, 4 w)
-        Of a mask that is not empty.
-    frame : Frame
-    """
-    # The weights of a resize add up to 1, so moving the logits moves the threshold.
-    moved = np.stack([logits - STABILITY_OFFSET, logits + STABILITY_OFFSET])
-    masks, _ = masks_of(moved, frame)
-    inner, outer = (int(np.count_nonzero(mask)) for mask in masks)
-    return inner / outer if outer else 0.0
 
 
 def append(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,21 +17,17 @@ from samari.engine.propagated import PlaneMask, PropagationReport
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from samari.engine.history import Growing
     from samari.engine.masks import Box
     from samari.engine.planes import ImagePlanes
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Region
-    from samari.engine.tracking import Scene, Step, Tracker
+    from samari.engine.scenes import Scenes
+    from samari.engine.tiles import Tile
+    from samari.engine.tracking import Step, Tracker
 
 #: Objects that are less distinct from what is around them (`Contrast`) do not end by contrast.
 _DISTINCT = 0.8
-#: Encoded planes held for the way back, in bytes; beyond that a plane may be encoded a second time.
-HELD_BYTES = 2**31
-#: Planes on which objects are known are read once for so many objects in a row that lie on them.
-_READ_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,6 @@ class Propagation:
         }
         self._planes, self._limits = planes, limits
         self._first, self._last = first, last
-        self._held: dict[int, Scene] = {}
         self._there: dict[tuple[int, int], tuple[Step, float]] = {}
         self._taken: dict[PlaneIndex, list[tuple[int, Region]]] = {}
 
@@ -161,8 +155,8 @@ class Propagation:
     ) -> Generator[tuple[int, int], None, PropagationReport]:
         """Walk all objects through the stack, first upwards, then downwards.
 
-        Each plane is encoded once for all objects (and a second time on the way down where more
-        than `HELD_BYTES` would have to be held).
+        Each plane, or tile of a large one, is encoded once for all objects (and a second time on
+        the way down where more than `scenes.HELD_BYTES` would have to be held).
 
         Yields
         ------
@@ -171,6 +165,7 @@ class Propagation:
         """
         # Here and below, because it imports torch.
         from samari.engine.decoding import CHUNK, CHUNK_ELSEWHERE
+        from samari.engine.scenes import Scenes
         from samari.engine.tracking import Tracker
 
         model = segmenter()
@@ -184,54 +179,26 @@ class Propagation:
         total = span * len(ways)
         for nth, (members, way) in enumerate(ways):
             if way > 0:
-                tracker = Tracker(model, self._planes.shape_of(self.targets[members[0]].fixed.view))
-                walkers = yield from self._walkers(members, tracker, nth * span, total)
-                self._held.clear()
+                tracker = Tracker(model)
+                scenes = Scenes(self._planes, model, self.targets[members[0]].fixed.view)
+                walkers = yield from self._walkers(members, scenes, tracker, nth * span, total)
             for done in range(span):
                 index = self._first + done if way > 0 else self._last - done
                 here = [one for one in walkers if one.direction == way and one.wants(index)]
                 if not here:
                     continue
                 at = nth * span + done
-                scene = yield from self._encoded(model, here[0].target, index, at, total)
-                self._keep(index, scene, way)
-                for _ in self._visit(index, here, scene, tracker, at_once):
+                for _ in self._visit(index, here, scenes, tracker, at_once):
                     yield at, total
                 yield at + 1, total
             if way < 0:
                 self._give_what_only_came_up()
-        self._held.clear()
         return self.report
 
-    def _encoded(
-        self, model: Segmenter, number: int, index: int, done: int, total: int
-    ) -> Generator[tuple[int, int], None, Scene]:
-        """Encode a plane block by block, unless its embedding is held."""
-        from samari.engine.tracking import Scene, grey_of
-
-        held = self._held.get(index)
-        if held is not None:
-            return held
-        plane = self.plane(self.targets[number], index)
-        rgb = self._planes.rgb_plane(plane)
-        encoding = model.encode_steps(rgb)
-        while True:
-            try:
-                next(encoding)
-            except StopIteration as end:
-                return Scene(end.value, grey_of(rgb))
-            yield done, total
-
     def _walkers(
-        self, members: Sequence[int], tracker: Tracker, done: int, total: int
+        self, members: Sequence[int], scenes: Scenes, tracker: Tracker, done: int, total: int
     ) -> Generator[tuple[int, int], None, list[_Walker]]:
         """Start one walker from each side of each anchor, where there is somewhere to go."""
-        from samari.engine.tracking import grey_of
-
-        @lru_cache(_READ_ONCE)
-        def grey_at(plane: PlaneIndex) -> NDArray[np.uint8]:
-            return grey_of(self._planes.rgb_plane(plane))
-
         walkers = []
         for number in members:
             target = self.targets[number]
@@ -247,8 +214,10 @@ class Propagation:
                     if (end - at) * direction <= 1:
                         continue
                     if start is None:
-                        grey = grey_at(self.plane(target, at))
-                        start = tracker.start(target.anchors[at], grey)
+                        plane, region = self.plane(target, at), target.anchors[at]
+                        tile = next(scenes.tiles(plane, region))
+                        contrast = scenes.contrast(plane, tile, region)
+                        start = tracker.start(region, contrast, tile)
                         yield done, total
                     bridging = next_anchor is not None and not any(
                         min(at, next_anchor) < stop < max(at, next_anchor) for stop in target.stops
@@ -257,8 +226,8 @@ class Propagation:
         return walkers
 
     def _visit(
-        self, index: int, here: Sequence[_Walker], scene: Scene, tracker: Tracker, at_once: int
-    ) -> Iterator[None]:
+        self, index: int, here: Sequence[_Walker], scenes: Scenes, tracker: Tracker, at_once: int
+    ) -> Iterator[object]:
         """Take each walker to a plane, or end it there; so many at once."""
         walking = []
         for walker in here:
@@ -266,12 +235,7 @@ class Propagation:
                 self._end(walker, index, "stop sign")
             else:
                 walking.append(walker)
-        found: list[Step | None] = []
-        for first in range(0, len(walking), at_once):
-            if first:
-                yield
-            part = walking[first : first + at_once]
-            found += tracker.follow(scene, [walker.last for walker in part])
+        found = yield from self._found(index, walking, scenes, tracker, at_once)
         passed: list[tuple[_Walker, Step, float]] = []
         for walker, step in zip(walking, found, strict=True):
             overlap = 0.0 if step is None else step.region.overlap(walker.last.region)
@@ -281,6 +245,50 @@ class Propagation:
             else:
                 passed.append((walker, step, min(1.0, max(0.0, step.score)) * overlap))
         self._settle(index, passed, tracker)
+
+    def _found(
+        self,
+        index: int,
+        walking: Sequence[_Walker],
+        scenes: Scenes,
+        tracker: Tracker,
+        at_once: int,
+    ) -> Generator[object, None, list[Step | None]]:
+        """Look for objects on a plane; of a large one, in the tiles that they lie in.
+
+        A mask that reaches an edge of its tile is looked for in a coarser one.
+        """
+        found: list[Step | None] = [None] * len(walking)
+        coming = {
+            k: scenes.tiles(
+                self.plane(self.targets[one.target], index), one.last.region, one.last.tile
+            )
+            for k, one in enumerate(walking)
+        }
+        begun = False
+        while coming:
+            groups: dict[Tile, list[int]] = {}
+            for k, tiles in list(coming.items()):
+                tile = next(tiles, None)
+                if tile is None:
+                    del coming[k]
+                else:
+                    groups.setdefault(tile, []).append(k)
+            for tile, members in groups.items():
+                plane = self.plane(self.targets[walking[members[0]].target], index)
+                upwards = walking[members[0]].direction > 0
+                scene = yield from scenes.encoded(plane, tile, hold=upwards)
+                for first in range(0, len(members), at_once):
+                    if begun:
+                        yield None
+                    begun = True
+                    part = members[first : first + at_once]
+                    steps = tracker.follow(scene, [walking[k].last for k in part])
+                    for k, step in zip(part, steps, strict=True):
+                        found[k] = found[k] if step is None else step
+                        if step is None or not scenes.pyramid.is_cut(tile, step.region.box):
+                            del coming[k]
+        return found
 
     def _why_ended(self, walker: _Walker, step: Step | None, overlap: float) -> str:
         """Return why an object has ended, "" if it has not; between two anchors it goes on."""
@@ -336,8 +344,9 @@ class Propagation:
         low = max(anchor for anchor in anchors if anchor < index)
         high = min(anchor for anchor in anchors if anchor > index)
         share = (index - low) / (high - low)
-        logits = (share * step.logits + (1 - share) * other.logits).astype(np.float32)
-        region, agreement = tracker.joined(logits), step.region.overlap(other.region)
+        there = tracker.logits_in(step.tile, other)
+        logits = (share * step.logits + (1 - share) * there).astype(np.float32)
+        region, agreement = tracker.joined(logits, step.tile), step.region.overlap(other.region)
         both = share * confidence + (1 - share) * other_confidence
         if region is None or not (
             region.overlap(step.region) > 0 and region.overlap(other.region) > 0
@@ -368,8 +377,3 @@ class Propagation:
         walker.alive = False
         label = self.targets[walker.target].label
         self.report.ended.setdefault(label, {})[index] = reason
-
-    def _keep(self, index: int, scene: Scene, direction: int) -> None:
-        held = sum(one.nbytes for one in self._held.values())
-        if direction > 0 and held + scene.nbytes <= HELD_BYTES:
-            self._held[index] = scene

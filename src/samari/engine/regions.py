@@ -89,6 +89,11 @@ class Region:
         dy, dx = share * (y1 - y0), share * (x1 - x0)
         return y0 - 0.5 - dy, x0 - 0.5 - dx, y1 - 0.5 + dy, x1 - 0.5 + dx
 
+    def moved(self, rows: int, cols: int) -> Region:
+        """Return the same pixels, so many rows and columns away."""
+        y0, x0, y1, x1 = self.box
+        return replace(self, box=(y0 + rows, x0 + cols, y1 + rows, x1 + cols))
+
     def on(self, box: Box) -> NDArray[np.bool_]:
         """Return the pixels in another box, as a mask of that box."""
         y0, x0, y1, x1 = box

@@ -73,7 +73,7 @@ def answer_steps(
     for tile in _affordable(picture, pyramid, prompts):
         embedding = yield from encode_tile(segmenter, picture, tile)
         found = segmenter.predict_prompts(embedding, prompts.within(tile.box), *options)
-        answer = _on_plane(found, tile, pyramid)
+        answer = on_plane(found, tile, pyramid)
         if not pyramid.is_cut(tile, answer.bbox(answer.best_index)):
             break
     assert answer is not None  # the first tile is always affordable
@@ -119,7 +119,7 @@ def answer_each(
             local = [prompts[i].within(tile.box) for i in members]
             found = segmenter.predict_many(embedding, local, multimask)
             for i, one in zip(members, found, strict=True):
-                answers[i] = answer = _on_plane(one, tile, pyramid)
+                answers[i] = answer = on_plane(one, tile, pyramid)
                 if not pyramid.is_cut(tile, answer.bbox(answer.best_index)):
                     del tiles[i]
     return [answers[i] for i in range(len(prompts))]
@@ -133,5 +133,6 @@ def _affordable(picture: Picture, pyramid: TilePyramid, prompts: PlanePrompts) -
         yield tile
 
 
-def _on_plane(found: Prediction, tile: Tile, pyramid: TilePyramid) -> Prediction:
+def on_plane(found: Prediction, tile: Tile, pyramid: TilePyramid) -> Prediction:
+    """Return an answer given on a tile as one on the plane."""
     return found if tile == pyramid.whole else found.seen_in(tile, pyramid.plane_shape)

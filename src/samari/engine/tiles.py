@@ -114,10 +114,16 @@ class TilePyramid:
             for level in range(self._finest(prompts), self.top):
                 for box in (boxes[0], around):
                     tile = self.at(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), level)
-                    if self._holds(tile, around):
+                    if self.holds(tile, around):
                         yield tile
                         break
         yield self.whole
+
+    def tiles(self, level: int) -> list[Tile]:
+        """Return all tiles of a level: at every half of their side one has its middle."""
+        step = max(1, (self.side << level) // 2)
+        rows, cols = (range(0, length + step, step) for length in self.plane_shape)
+        return list(dict.fromkeys(self.at((row, col), level) for row in rows for col in cols))
 
     def is_cut(self, tile: Tile, box: Box | None) -> bool:
         """Return whether a mask in this box (half-open) reaches an edge where the plane goes on."""
@@ -131,8 +137,8 @@ class TilePyramid:
         )
         return any(low) or any(high)
 
-    def _holds(self, tile: Tile, around: tuple[float, ...]) -> bool:
-        """Return whether prompts lie inside a tile, and not close to where the plane goes on."""
+    def holds(self, tile: Tile, around: tuple[float, ...]) -> bool:
+        """Return whether a box (y0, x0, y1, x1) lies in a tile, not close to where it cuts."""
         margin = _CONTEXT * self._side(tile.level)
         for i in (0, 1):
             low = tile.box[i] + margin if tile.box[i] > 0 else -math.inf

@@ -1,5 +1,7 @@
 """One step of propagation: the next plane is prompted with the last mask, for many objects at once.
 
+Regions are in pixels of the plane; what goes to the model is in those of a tile.
+
 docs/design/propagation.md tells why the model is asked what it is asked.
 """
 
@@ -17,7 +19,7 @@ from samari.engine.masks import mask_prompt, masks_of
 from samari.engine.regions import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from samari.engine.frames import Frame
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Contrast
+    from samari.engine.scenes import Scene
+    from samari.engine.tiles import Tile
 
 #: By how much of its length each side of the last mask's box is moved out.
 _MARGIN = 0.025
@@ -43,36 +47,15 @@ class Step:
     score : float
         The model's own estimate of the mask's quality.
     contrast : Contrast
+    tile : Tile
+        What the logits are of.
     """
 
     region: Region
     logits: NDArray[np.float32]
     score: float
     contrast: Contrast
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """A plane as the model and the eye see it.
-
-    Attributes
-    ----------
-    embedding : Embedding
-    grey : ndarray of uint8, shape (H, W)
-    """
-
-    embedding: Embedding
-    grey: NDArray[np.uint8]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of both, in bytes."""
-        return self.embedding.nbytes + self.grey.nbytes
-
-
-def grey_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the mean of the colours, (H, W), of a plane (H, W, 3)."""
-    return np.rint(rgb.mean(axis=2)).astype(np.uint8)
+    tile: Tile
 
 
 class Tracker:
@@ -81,21 +64,15 @@ class Tracker:
     Parameters
     ----------
     segmenter : Segmenter
-    plane_shape : (int, int)
-        Rows and columns of every plane.
     """
 
-    def __init__(self, segmenter: Segmenter, plane_shape: tuple[int, int]) -> None:
+    def __init__(self, segmenter: Segmenter) -> None:
         self._model = segmenter.model
-        self._frame: Frame = FrameRule.of(segmenter.model.config).frame(plane_shape)
-        self._shape = plane_shape
+        self._rule = FrameRule.of(segmenter.model.config)
 
-    def start(self, region: Region, grey: NDArray[np.uint8]) -> Step:
-        """Return a mask that is known, on a plane (H, W), as the step to go on from."""
-        y0, x0, y1, x1 = region.box
-        mask = np.zeros(self._shape, bool)
-        mask[y0:y1, x0:x1] = region.mask
-        return Step(region, mask_prompt(mask, self._frame), 1.0, region.contrast(grey))
+    def start(self, region: Region, contrast: Contrast, tile: Tile) -> Step:
+        """Return a mask that is known, and lies in a tile, as the step to go on from."""
+        return Step(region, self._drawn(region, tile), 1.0, contrast, tile)
 
     def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
         """Find each of some objects on the next plane.
@@ -103,7 +80,7 @@ class Tracker:
         Parameters
         ----------
         scene : Scene
-            The next plane.
+            The next plane, or a tile of it.
         last : sequence of Step
             The objects on the last one.
 
@@ -118,46 +95,62 @@ class Tracker:
             found += self._follow(scene, last[first : first + at_once])
         return found
 
-    def joined(self, logits: NDArray[np.float32]) -> Region | None:
-        """Return the mask of logits; None if it is empty."""
-        (mask,), (box,) = masks_of(logits[None], self._frame)
-        return None if box is None else Region(box, mask)
+    def logits_in(self, tile: Tile, step: Step) -> NDArray[np.float32]:
+        """Return the logits of a step in a tile: its own, or if it is another tile, of its mask."""
+        return step.logits if step.tile == tile else self._drawn(step.region, tile)
+
+    def joined(self, logits: NDArray[np.float32], tile: Tile) -> Region | None:
+        """Return the mask of the logits of a tile; None if it is empty."""
+        return next(self._regions(logits[None], tile))
+
+    def _drawn(self, region: Region, tile: Tile) -> NDArray[np.float32]:
+        """Return the mask prompt of the part of a region that lies in a tile."""
+        return mask_prompt(region.on(tile.box), self._frame(tile))
+
+    def _frame(self, tile: Tile) -> Frame:
+        return self._rule.frame(tile.shape)
+
+    def _regions(self, logits: NDArray[np.float32], tile: Tile) -> Iterator[Region | None]:
+        for mask, box in zip(*masks_of(logits, self._frame(tile)), strict=True):
+            yield None if box is None else Region(box, mask).moved(*tile.corner)
 
     def _follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
-        boxes = [self._boxed(step.region) for step in last]
-        points = [self._frame.to_frame([step.region.interior]) for step in last]
-        prior = [step.logits for step in last]
+        tile = scene.tile
+        frame = self._frame(tile)
+        boxes = [self._boxed(step.region, tile, frame) for step in last]
+        points = [frame.to_frame([np.subtract(step.region.interior, tile.corner)]) for step in last]
+        prior = [self.logits_in(tile, step) for step in last]
         by_box, box_scores = self._ask(scene.embedding, boxes=boxes, masks=prior)
         by_point, point_scores = self._ask(scene.embedding, points=points, many=True)
         found: list[Step | None] = []
         for k, step in enumerate(last):
-            choice = self._likeliest(by_point[k], point_scores[k], step.region)
+            choice = self._likeliest(by_point[k], point_scores[k], step.region, tile)
             both = np.stack([by_box[k][0], by_point[k][choice]])
             logits: NDArray[np.float32] = np.clip(both, -_CERTAIN, _CERTAIN).mean(axis=0)
-            region = self.joined(logits)
+            region = self.joined(logits, tile)
             region = None if region is None else region.connected_to(step.region)
             if region is None:
                 found.append(None)
                 continue
             score = float(box_scores[k][0] + point_scores[k][choice]) / 2
-            found.append(Step(region, logits, score, region.contrast(scene.grey)))
+            found.append(Step(region, logits, score, scene.contrast(region), tile))
         return found
 
     def _likeliest(
-        self, logits: NDArray[np.float32], scores: NDArray[np.float32], region: Region
+        self, logits: NDArray[np.float32], scores: NDArray[np.float32], region: Region, tile: Tile
     ) -> int:
         """Return which of three candidates is best by its score times its overlap with a mask."""
         overlaps = [
-            0.0 if box is None else Region(box, mask).overlap(region)
-            for mask, box in zip(*masks_of(logits, self._frame), strict=True)
+            0.0 if one is None else one.overlap(region) for one in self._regions(logits, tile)
         ]
         return int(np.argmax(np.array(overlaps) * scores))
 
-    def _boxed(self, region: Region) -> NDArray[np.float64]:
-        """Return the box prompt (x0, y0, x1, y1) of the frame, cut to the plane."""
-        corners = np.reshape(region.grown_box(_MARGIN), (2, 2))
-        inside = np.clip(corners, -0.5, np.array(self._shape) - 0.5)
-        return self._frame.to_frame(inside).ravel()
+    @staticmethod
+    def _boxed(region: Region, tile: Tile, frame: Frame) -> NDArray[np.float64]:
+        """Return the box prompt (x0, y0, x1, y1) of the frame, cut to the tile."""
+        corners = np.reshape(region.grown_box(_MARGIN), (2, 2)) - tile.corner
+        inside = np.clip(corners, -0.5, np.array(tile.shape) - 0.5)
+        return frame.to_frame(inside).ravel()
 
     @torch.inference_mode()
     def _ask(
