@@ -39,6 +39,14 @@ def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _the_same_precision_everywhere() -> Iterator[None]:
+    """Compute in float32 on processors that have bfloat16 too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samari.engine.devices.has_bfloat16", lambda: False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every test folders for unsaved journals and embeddings; they are made when used."""

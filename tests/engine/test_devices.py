@@ -3,8 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from samari.engine import devices
 from samari.engine.devices import choose_device, choose_dtype
 from samari.errors import InputError
+
+#: As it is, before `tests/conftest.py` makes every processor alike.
+in_this_process = devices.has_bfloat16
 
 
 def test_auto_is_a_device_that_computes():
@@ -17,8 +21,26 @@ def test_a_device_that_is_not_there_is_named_with_the_way_out(name):
         choose_device(name)
 
 
+CPU = torch.device("cpu")
+
+
 def test_dtypes_by_name():
-    assert choose_dtype("auto") == choose_dtype("float32") == torch.float32
-    assert choose_dtype("bfloat16") == torch.bfloat16
+    assert choose_dtype("float32", CPU) == torch.float32
+    assert choose_dtype("bfloat16", CPU) == torch.bfloat16
     with pytest.raises(InputError, match=r"float64.*bfloat16"):
-        choose_dtype("float64")
+        choose_dtype("float64", CPU)
+
+
+@pytest.mark.parametrize("native", ["_is_avx512_bf16_supported", "_is_amx_tile_supported", None])
+def test_auto_is_bfloat16_on_processors_that_have_it(monkeypatch, native):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name == native, raising=False)
+    monkeypatch.setattr(devices, "has_bfloat16", in_this_process)
+    assert choose_dtype("auto", CPU) == (torch.bfloat16 if native else torch.float32)
+    assert choose_dtype("auto", torch.device("cuda")) == torch.float32
+
+
+def test_a_torch_that_cannot_tell_means_float32(monkeypatch):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    assert not in_this_process()

@@ -56,6 +56,12 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     return _load(request.param)
 
 
+@pytest.fixture(scope="session")
+def load_golden() -> Callable[[str], Golden]:
+    """Load a fresh copy of a golden network by its name."""
+    return _load
+
+
 @pytest.fixture
 def square() -> Golden:
     """A fresh copy of the golden network called `square`: 64 pixels, 8 by 8 tokens."""

@@ -76,9 +76,9 @@ def test_a_smaller_grid_uses_the_same_entry_for_the_same_distance(small_model: M
     attention = small_model().vision_encoder.layers[1].attn
     tokens = pixels(1, 8, 8, 24)
     query = pixels(1, 3, 64, 8)
-    full = _bias(*attention._relative(query, 8, 8)).reshape(3, 8, 8, 8, 8)
+    full = _bias(*attention.relative(query, 8, 8)).reshape(3, 8, 8, 8, 8)
     part = query.reshape(1, 3, 8, 8, 8)[:, :, :5, :3].reshape(1, 3, 15, 8)
-    small = _bias(*attention._relative(part, 5, 3)).reshape(3, 5, 3, 5, 3)
+    small = _bias(*attention.relative(part, 5, 3)).reshape(3, 5, 3, 5, 3)
     torch.testing.assert_close(small, full[:, :5, :3, :5, :3])
     assert attention(tokens[:, :5, :3])[0].shape == (1, 5, 3, 24)
 

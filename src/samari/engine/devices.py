@@ -40,8 +40,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_dtype(name: str) -> torch.dtype:
-    """Return the floating point type of a name; ``"auto"`` is float32.
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the floating point type of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"`` is bfloat16 on a CPU that multiplies in it, which takes half the time, and
+        float32 elsewhere; or one of `DTYPES`.
+    device : torch.device
+        Where the network computes.
 
     Raises
     ------
@@ -49,7 +57,17 @@ def choose_dtype(name: str) -> torch.dtype:
         If the name is not known.
     """
     if name == "auto":
-        return torch.float32
+        quick = device.type == "cpu" and has_bfloat16()
+        return torch.bfloat16 if quick else torch.float32
     if name not in DTYPES:
         raise InputError(f"dtype is {name!r}; it must be 'auto', {', '.join(map(repr, DTYPES))}")
     return DTYPES[name]
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU has instructions that multiply in bfloat16; False where torch cannot tell."""
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        tells = getattr(torch.cpu, name, None)
+        if tells is not None and tells():
+            return True
+    return False

@@ -56,8 +56,8 @@ class Segmenter:
         ``"auto"`` takes CUDA, then Apple's MPS, then the CPU; or any name torch knows.
     dtype : str
         Precision of the image encoder: ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``"auto"``
-        is float32 everywhere for now, as half precision is not quicker yet. Prompt encoder and mask
-        decoder always compute in float32.
+        is bfloat16 on processors that multiply in it, and float32 elsewhere. Prompt encoder and
+        mask decoder always compute in float32.
     cache : EmbeddingCache, optional
         Where embeddings are kept; one of its own by default.
 
@@ -85,11 +85,14 @@ class Segmenter:
         *,
         cache: EmbeddingCache | None = None,
     ) -> None:
-        self._device, self._dtype = choose_device(device), choose_dtype(dtype)
+        self._device = choose_device(device)
+        self._dtype = choose_dtype(dtype, self._device)
         self._loaded = model if isinstance(model, LoadedModel) else load(model)
         self.requested = self._loaded.name if model is self._loaded else str(model)
         network = self._loaded.model.float().eval().requires_grad_(False)
-        if self._dtype != torch.float32:
+        if self._device.type == "cpu" and self._dtype != torch.float16:
+            network.pack(self._dtype)
+        elif self._dtype != torch.float32:
             network.vision_encoder.to(self._dtype)
         self._model = network.to(self._device)
         self._rule, self._masks = FrameRule.of(network.config), MaskRule.of(network.config)
@@ -283,8 +286,8 @@ class Segmenter:
         if held is not None:
             return held
         frame = self._rule.frame(plane_shape or (rgb.shape[0], rgb.shape[1]), enlarge)
-        pixels = frame.pixels(rgb).to(self._device, self._dtype)
         encoder = self._model.vision_encoder
+        pixels = frame.pixels(rgb).to(self._device, encoder.dtype)
         steps, total = encoder.steps(pixels), len(encoder.layers)
         while True:
             # Inference mode belongs to the thread: between two steps it must be as it was.

@@ -13,6 +13,7 @@ from samari.sam.fast_decoder import PreparedImage, decode_each
 from samari.sam.mask_decoder import SamMaskDecoder
 from samari.sam.model_checks import check_prompts, check_widths
 from samari.sam.outputs import SamImageSegmentationOutput
+from samari.sam.packed import pack
 from samari.sam.pretrained import hub_options, is_hub_id
 from samari.sam.prompt_encoder import SamPositionalEmbedding, SamPromptEncoder
 from samari.sam.vision_encoder import SamVisionEncoder
@@ -102,6 +103,22 @@ class SamModel(nn.Module):
         from samari.sam.weights import save_model
 
         save_model(self, Path(folder))
+
+    def pack(self, dtype: torch.dtype = torch.float32) -> None:
+        """Lay the image encoder out for inference on a CPU: it is quicker, and cannot learn.
+
+        The weights of its blocks are held once, in the order in which the processor multiplies; no
+        tensor is left in the file that they were loaded from. It can still be saved.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Precision of the products: float32 or bfloat16.
+        """
+        self.requires_grad_(False)
+        pack(self.vision_encoder.layers, dtype)
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.data = tensor.data.clone()
 
     @property
     def device(self) -> torch.device:

@@ -66,14 +66,14 @@ class SamVisionAttention(nn.Module):
         if output_attentions:
             logits = (query * self.head_dim**-0.5) @ key.transpose(-2, -1)
             if self.use_rel_pos:
-                logits = logits + _bias(*self._relative(query, height, width))
+                logits = logits + _bias(*self.relative(query, height, width))
             weights = torch.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype)
             out = F.dropout(weights, dropout) @ value
             weights = weights.flatten(0, 1)
         elif not self.use_rel_pos:
             out = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         else:
-            rows, columns = self._relative(query, height, width)
+            rows, columns = self.relative(query, height, width)
             large = height * width >= _LARGE_GRID and query.device.type == "cpu"
             if large and not torch.is_grad_enabled() and not dropout:
                 out = _attend_head_by_head(query, key, value, rows, columns)
@@ -83,7 +83,7 @@ class SamVisionAttention(nn.Module):
         out = out.transpose(1, 2).reshape(batch, height, width, channels)
         return self.proj(out), weights
 
-    def _relative(
+    def relative(
         self, query: torch.Tensor, height: int, width: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits (B, heads, h * w, h) of key rows and (B, heads, h * w, w) of key columns.
@@ -92,9 +92,17 @@ class SamVisionAttention(nn.Module):
         smaller than the tables uses their centre: an equal distance is an equal entry.
         """
         grid = query.unflatten(2, (height, width))
-        rows = torch.einsum("bnhwd,hkd->bnhwk", grid, _table(self.rel_pos_h, height))
-        columns = torch.einsum("bnhwd,wkd->bnhwk", grid, _table(self.rel_pos_w, width))
+        tall, wide = self.tables(height, width, query.dtype)
+        rows = torch.einsum("bnhwd,hkd->bnhwk", grid, tall)
+        columns = torch.einsum("bnhwd,wkd->bnhwk", grid, wide)
         return rows.flatten(2, 3), columns.flatten(2, 3)
+
+    def tables(
+        self, height: int, width: int, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (h, h, d) and (w, w, d) entries for pairs (query, key) of rows and of columns."""
+        tables = _table(self.rel_pos_h, height), _table(self.rel_pos_w, width)
+        return tables[0].to(dtype), tables[1].to(dtype)
 
 
 def _table(positions: torch.Tensor, size: int) -> torch.Tensor:

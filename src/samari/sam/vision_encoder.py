@@ -6,12 +6,13 @@ Transformer Backbones for Object Detection" (2022) for windows and decomposed re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from samari.sam import fast_encoder
 from samari.sam.layers import SamLayerNorm, SamMLPBlock
 from samari.sam.outputs import SamVisionEncoderOutput
 from samari.sam.vision_attention import SamVisionAttention
@@ -156,6 +157,37 @@ class SamVisionEncoder(nn.Module):
         if self.pos_embed is not None:
             nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating point type of the pixels that it takes."""
+        return self.patch_embed.projection.weight.dtype
+
+    @property
+    def blocks(self) -> list[SamVisionLayer]:
+        """The transformer blocks."""
+        return cast("list[SamVisionLayer]", list(self.layers))
+
+    def embed(self, pixel_values: torch.Tensor, grid_offset: tuple[int, int]) -> torch.Tensor:
+        """Return (B, h, w, hidden_size) tokens of an image, with their positions."""
+        x: torch.Tensor = self.patch_embed(pixel_values)
+        if self.pos_embed is not None:
+            top, left = grid_offset
+            positions = self.pos_embed[:, top : top + x.shape[1], left : left + x.shape[2]]
+            if positions.shape[1:3] != x.shape[1:3]:
+                raise ValueError(
+                    f"a grid of {tuple(x.shape[1:3])} tokens at offset {grid_offset} leaves the "
+                    f"frame of {tuple(self.pos_embed.shape[1:3])} tokens"
+                )
+            x = x + positions
+        return x
+
+    def _may_hurry(self) -> bool:
+        """Whether the quick way may be taken: nothing is to be learned, on a CPU."""
+        device = self.patch_embed.projection.weight.device
+        quick = device.type == "cpu" and self.dtype == torch.float32
+        dropout = self.training and self.config.attention_dropout
+        return quick and not dropout and not torch.is_grad_enabled()
+
     def steps(
         self,
         pixel_values: torch.Tensor,
@@ -184,17 +216,10 @@ class SamVisionEncoder(nn.Module):
         (B, C, h, w) tensor
             The image embedding, as the value of StopIteration.
         """
-        x = self.patch_embed(pixel_values)
-        if self.pos_embed is not None:
-            top, left = grid_offset
-            positions = self.pos_embed[:, top : top + x.shape[1], left : left + x.shape[2]]
-            if positions.shape[1:3] != x.shape[1:3]:
-                raise ValueError(
-                    f"a grid of {tuple(x.shape[1:3])} tokens at offset {grid_offset} leaves the "
-                    f"frame of {tuple(self.pos_embed.shape[1:3])} tokens"
-                )
-            x = x + positions
-        for done, layer in enumerate(self.layers, start=1):
+        if hidden_states is None and attentions is None and self._may_hurry():
+            return (yield from fast_encoder.steps(self, pixel_values, grid_offset))
+        x = self.embed(pixel_values, grid_offset)
+        for done, layer in enumerate(self.blocks, start=1):
             if hidden_states is not None:
                 hidden_states.append(x)
             x, weights = layer(x, attentions is not None)

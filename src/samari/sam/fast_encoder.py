@@ -1,0 +1,198 @@
+"""The image encoder for inference on a CPU: what the plain modules compute, with less traffic.
+
+The arithmetic is the plain modules', and so is the result, within float32. What is saved is the way
+of numbers to the memory and back, which costs more than many of the products:
+
+- Tokens lie window by window from one global layer to the next, so windows are not cut out and put
+  together in every layer.
+- A layer works on a few windows at a time, from the first norm to the last product. Nothing as
+  large as the image is made but the tokens themselves, and what is made stays in the cache. (What
+  the system hands out anew costs more than the arithmetic: each page of it is cleared first.)
+- Windows that reach beyond the image have the tokens of the image only. What is beyond takes part
+  in attention as keys and values, and these are the bias of the projection: they are filled in.
+- Global attention goes head by head with one buffer of relative positions.
+
+Where the linear layers are packed in bfloat16, so are attention and what is between them; norms and
+the tokens that layers add to stay in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F
+
+from samari.sam.packed import precision
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from samari.sam.vision_attention import SamVisionAttention
+    from samari.sam.vision_encoder import SamVisionEncoder, SamVisionLayer
+
+#: Numbers of the widest temporary of a part of the tokens.
+_PART = 2**21
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Windows of one shape, one after the other.
+
+    Attributes
+    ----------
+    tokens : slice
+        Where their tokens lie.
+    count : int
+        Number of windows.
+    inside : (m,) tensor or None
+        Which places of the window are inside the image; None for all.
+    """
+
+    tokens: slice
+    count: int
+    inside: torch.Tensor | None
+
+
+class _Layout:
+    """An order of the tokens: window by window, or row by row where the size is 0."""
+
+    def __init__(self, rows: int, columns: int, size: int) -> None:
+        self.size = size
+        index = torch.arange(rows * columns).view(rows, columns)
+        self.groups: list[_Group] = []
+        self.order = index.flatten()
+        if not size:
+            return
+        index = F.pad(index, (0, -columns % size, 0, -rows % size), value=-1)
+        windows = index.unflatten(1, (-1, size)).unflatten(0, (-1, size)).transpose(1, 2)
+        windows = windows.flatten(0, 1).flatten(1)
+        shapes, which = (windows >= 0).unique(dim=0, return_inverse=True)
+        order, first = [], 0
+        for number, shape in enumerate(shapes):
+            members = windows[which == number][:, shape]
+            inside = None if shape.all() else shape.nonzero()[:, 0]
+            stop = first + members.numel()
+            self.groups.append(_Group(slice(first, stop), len(members), inside))
+            order.append(members.flatten())
+            first = stop
+        self.order = torch.cat(order)
+
+
+def steps(
+    encoder: SamVisionEncoder, pixel_values: torch.Tensor, grid_offset: tuple[int, int]
+) -> Generator[int, None, torch.Tensor]:
+    """Encode block by block; see `SamVisionEncoder.steps`."""
+    grid = encoder.embed(pixel_values, grid_offset)
+    rows, columns = grid.shape[1:3]
+    layouts = {
+        size: _Layout(rows, columns, size)
+        for size in {layer.window_size for layer in encoder.blocks}
+    }
+    # One after the other: images do not share anything, and each by itself stays in the cache.
+    images = [image.flatten(0, 1).contiguous() for image in grid]
+    order = torch.arange(rows * columns)
+    for done, layer in enumerate(encoder.blocks, start=1):
+        layout = layouts[layer.window_size]
+        if layout.order is not order:
+            moved = order.argsort()[layout.order]
+            images = [image[moved] for image in images]
+            order = layout.order
+        for image in images:
+            if layout.size:
+                _window_layer(layer, image, layout)
+            else:
+                _global_layer(layer, image, rows, columns)
+        yield done
+    moved = order.argsort()
+    return _neck(encoder, [image[moved] for image in images], rows, columns)
+
+
+def _window_layer(layer: SamVisionLayer, tokens: torch.Tensor, layout: _Layout) -> None:
+    """Apply a layer with windows to (P, C) tokens in the order of its windows, in place."""
+    attention, size = layer.attn, layout.size
+    heads, places, dtype = attention.num_heads, size * size, precision(attention.qkv)
+    for group in layout.groups:
+        length = places if group.inside is None else len(group.inside)
+        at_once = max(1, _PART // (places * max(heads * places, attention.qkv.out_features)))
+        for first in range(0, group.count, at_once):
+            count = min(at_once, group.count - first)
+            start = group.tokens.start + first * length
+            part = tokens[start : start + count * length]
+            qkv = attention.qkv(layer.layer_norm1(part).to(dtype)).view(count, length, -1)
+            if group.inside is not None:
+                qkv = _padded(qkv, attention, group.inside, places)
+            query, key, value = qkv.view(count, places, 3, heads, -1).permute(2, 0, 3, 1, 4)
+            bias = None
+            if attention.use_rel_pos:
+                across, along = attention.relative(query, size, size)
+                bias = tokens.new_empty(count, heads, places, size, size, dtype=dtype)
+                torch.add(across.unsqueeze(-1), along.unsqueeze(-2), out=bias)
+                bias = bias.flatten(-2)
+            out = F.scaled_dot_product_attention(query, key, value, bias)
+            out = out.transpose(1, 2).flatten(2)
+            if group.inside is not None:
+                out = out[:, group.inside]
+            part += attention.proj(out.flatten(0, 1))
+            _add_mlp(layer, part)
+
+
+def _padded(
+    qkv: torch.Tensor, attention: SamVisionAttention, inside: torch.Tensor, places: int
+) -> torch.Tensor:
+    """Return (n, places, 3 C) of (n, m, 3 C): what is beyond the image is the bias."""
+    full = qkv.new_zeros(len(qkv), places, qkv.shape[2])
+    if attention.qkv.bias is not None:
+        full += attention.qkv.bias
+    full[:, inside] = qkv
+    return full
+
+
+def _global_layer(layer: SamVisionLayer, tokens: torch.Tensor, rows: int, columns: int) -> None:
+    """Apply a layer in which every token sees every other to (P, C) tokens, in place."""
+    attention = layer.attn
+    heads, count = attention.num_heads, rows * columns
+    dtype = precision(attention.qkv)
+    qkv = tokens.new_empty(3, heads, count, attention.head_dim, dtype=dtype)
+    for strip in _strips(tokens, attention.qkv.out_features):
+        part = attention.qkv(layer.layer_norm1(tokens[strip]).to(dtype))
+        qkv[:, :, strip] = part.unflatten(1, (3, heads, -1)).permute(1, 2, 0, 3)
+    out = torch.empty_like(tokens, dtype=dtype)
+    bias = None
+    if attention.use_rel_pos:
+        buffer = tokens.new_empty(rows, columns, rows, columns, dtype=dtype)
+        bias = buffer.view(1, 1, count, count)
+        tall, wide = attention.tables(rows, columns, dtype)
+    for head in range(heads):
+        query, key, value = qkv[:, None, None, head]
+        if bias is not None:
+            grid = query.view(rows, columns, -1)
+            across = grid @ tall.transpose(1, 2)
+            along = grid.transpose(0, 1) @ wide.transpose(1, 2)
+            torch.add(across.unsqueeze(-1), along.transpose(0, 1).unsqueeze(2), out=buffer)
+        own = F.scaled_dot_product_attention(query, key, value, bias)
+        out.view(count, heads, -1)[:, head] = own[0, 0]
+    for strip in _strips(tokens, layer.mlp.lin1.out_features):
+        part = tokens[strip]
+        part += attention.proj(out[strip])
+        _add_mlp(layer, part)
+
+
+def _strips(tokens: torch.Tensor, width: int) -> Iterator[slice]:
+    """Yield strips of the tokens of which `width` numbers each make a part."""
+    step = max(1, _PART // width)
+    for first in range(0, len(tokens), step):
+        yield slice(first, first + step)
+
+
+def _add_mlp(layer: SamVisionLayer, tokens: torch.Tensor) -> None:
+    """Add to (n, C) tokens what the layer's two linear layers make of them."""
+    tokens += layer.mlp(layer.layer_norm2(tokens).to(precision(layer.mlp.lin1)))
+
+
+def _neck(
+    encoder: SamVisionEncoder, images: list[torch.Tensor], rows: int, columns: int
+) -> torch.Tensor:
+    """Return the (B, C, h, w) embedding of (P, width) tokens row by row, channels last."""
+    return encoder.neck(torch.stack(images).unflatten(1, (rows, columns)))

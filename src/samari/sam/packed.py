@@ -1,0 +1,109 @@
+"""Linear layers whose weights lie in the order in which the processor multiplies them.
+
+A plain linear layer brings its weights into that order at every call. The operators that do it once
+are torch's own, but private; where a version of torch or a processor lacks them, a packed layer
+computes as a plain one does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class PackedLinear(nn.Module):
+    """A linear layer for inference. It holds its weight once, packed.
+
+    Parameters
+    ----------
+    linear : nn.Linear or PackedLinear
+        Whose weight and bias it takes over.
+    dtype : torch.dtype
+        Precision of the weight, and so of the product.
+
+    Attributes
+    ----------
+    bias : nn.Parameter or None
+    """
+
+    in_features: int
+    out_features: int
+    bias: nn.Parameter | None
+
+    def __init__(self, linear: nn.Linear | PackedLinear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        bias = linear.bias
+        self.bias = None if bias is None else nn.Parameter(bias.detach().to(dtype), False)
+        self._weight = _packed(linear.weight.detach().to(dtype))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the products."""
+        return self._weight.dtype
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the weight is packed, which torch or the processor may not be able to do."""
+        return self._weight.is_mkldnn
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The (out, in) weight in its plain order; a copy if it is packed."""
+        return self._weight.to_dense() if self.is_packed else self._weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layer to the last axis of a tensor; the result has its dtype."""
+        given = x.to(self._weight.dtype)
+        if self.is_packed:
+            out = torch.ops.mkldnn._linear_pointwise(given, self._weight, self.bias, "none", [], "")
+        else:
+            out = F.linear(given, self._weight, self.bias)
+        return out.to(x.dtype)
+
+    def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> PackedLinear:
+        """Follow `to` and the like."""
+        super()._apply(fn, recurse)
+        self._weight = _packed(fn(self.weight))
+        return self
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "weight"] = self.weight
+
+
+def pack(module: nn.Module, dtype: torch.dtype) -> None:
+    """Put a `PackedLinear` of a dtype in place of every linear layer below a module."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear) or (
+                isinstance(child, PackedLinear) and child.dtype != dtype
+            ):
+                setattr(parent, name, PackedLinear(child, dtype))
+
+
+def precision(linear: nn.Linear | PackedLinear) -> torch.dtype:
+    """Return in which dtype a layer multiplies."""
+    return linear.dtype if isinstance(linear, PackedLinear) else linear.weight.dtype
+
+
+def _packed(weight: torch.Tensor) -> torch.Tensor:
+    """Return a (out, in) weight, packed if this can be done here."""
+    try:
+        packed = _reordered(weight)
+        probe = weight.new_zeros(1, weight.shape[1])
+        torch.ops.mkldnn._linear_pointwise(probe, packed, None, "none", [], "")
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return weight
+    return packed
+
+
+def _reordered(weight: torch.Tensor) -> torch.Tensor:
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight)
+    return packed

@@ -1,0 +1,151 @@
+"""The quick way of encoding gives what the plain modules give, which gradients go through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from samari.sam import fast_encoder
+from samari.sam.packed import PackedLinear
+
+from .test_golden import assert_close
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from samari.sam import SamModel
+
+    from .conftest import Golden
+
+    Make = Callable[..., SamModel]
+
+
+def pixels(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def plain(model: SamModel, image: torch.Tensor) -> torch.Tensor:
+    """Encode by the plain modules."""
+    with torch.enable_grad():
+        found = model.get_image_embeddings(image)
+    assert found.requires_grad
+    return found.detach()
+
+
+def quick(model: SamModel, image: torch.Tensor) -> torch.Tensor:
+    """Encode by the quick way."""
+    with torch.inference_mode():
+        return model.get_image_embeddings(image)
+
+
+@pytest.fixture(params=["packed", "not packed", "without the private operators"])
+def packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Pack a network, as an installation of torch can or cannot do it."""
+
+    def missing(*_: Any) -> None:
+        raise NotImplementedError("not in this torch")
+
+    def pack(model: SamModel) -> None:
+        if request.param != "not packed":
+            model.pack()
+            layer = model.vision_encoder.layers[0].mlp.lin1
+            assert isinstance(layer, PackedLinear)
+            assert layer.is_packed == (request.param == "packed")
+
+    if request.param == "without the private operators":
+        monkeypatch.setattr("samari.sam.packed._reordered", missing)
+    elif not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch cannot pack")
+    return pack
+
+
+@pytest.mark.parametrize("name", ["square", "deep", "no_rel_pos"])
+def test_every_golden_image_comes_out_the_same(
+    load_golden: Callable[[str], Golden], packed: Callable[[SamModel], None], name: str
+) -> None:
+    golden = load_golden(name)
+    image = golden.inputs["pixel_values"]
+    wanted = plain(golden.model, image)
+    packed(golden.model)
+    found = quick(golden.model, image)
+    assert_close(found, wanted)
+    assert_close(found, golden.outputs["image_embeddings"])
+
+
+@pytest.mark.parametrize("part", [1, 2**21])
+@pytest.mark.parametrize("size", [(64, 64), (40, 64), (24, 8), (8, 56)])
+@pytest.mark.parametrize(
+    "vision",
+    [
+        {},
+        {"window_size": 8},
+        {"window_size": 5, "global_attn_indexes": [0, 2]},
+        {"qkv_bias": False},
+        {"use_rel_pos": False, "use_abs_pos": False},
+        {"hidden_act": "relu", "global_attn_indexes": []},
+    ],
+)
+def test_every_shape_of_windows_comes_out_the_same(
+    small_model: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    vision: dict[str, Any],
+    size: tuple[int, int],
+    part: int,
+) -> None:
+    monkeypatch.setattr(fast_encoder, "_PART", part)
+    model, image = small_model(**vision), pixels(2, 3, *size)
+    wanted = plain(model, image)
+    model.pack()
+    assert_close(quick(model, image), wanted)
+
+
+def test_a_batch_is_its_images_bit_for_bit(small_model: Make) -> None:
+    model, image = small_model(), pixels(3, 3, 64, 40)
+    model.pack()
+    together = quick(model, image)
+    for index in range(3):
+        torch.testing.assert_close(quick(model, image[index : index + 1])[0], together[index])
+
+
+def test_a_packed_network_is_saved_as_it_was(square: Golden, tmp_path: Path) -> None:
+    before = {name: tensor.clone() for name, tensor in square.model.state_dict().items()}
+    square.model.pack()
+    after = square.model.state_dict()
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert torch.equal(after[name], tensor), name
+    square.model.save_pretrained(tmp_path)
+    again = type(square.model).from_pretrained(tmp_path)
+    assert_close(quick(again, square.inputs["pixel_values"]), square.outputs["image_embeddings"])
+
+
+def test_a_packed_network_still_tells_its_attentions(square: Golden) -> None:
+    square.model.pack()
+    with torch.inference_mode():
+        output = square.model(square.inputs["pixel_values"], output_attentions=True)
+    for index, weights in enumerate(output.vision_attentions):
+        assert_close(weights, square.outputs[f"vision_attention.{index}"])
+
+
+def test_bfloat16_keeps_norms_and_sums_in_float32(square: Golden) -> None:
+    image, wanted = square.inputs["pixel_values"], square.outputs["image_embeddings"]
+    square.model.pack(torch.bfloat16)
+    found = quick(square.model, image)
+    assert found.dtype == torch.float32
+    error = (found - wanted).square().mean().sqrt() / wanted.std()
+    assert 1e-5 < error < 0.02
+    assert {p.dtype for n, p in square.model.named_parameters() if "norm" in n} == {torch.float32}
+    square.model.pack(torch.float32)
+    assert square.model.vision_encoder.layers[0].attn.qkv.dtype == torch.float32
+
+
+def test_a_packed_layer_follows_to_another_dtype(square: Golden) -> None:
+    square.model.pack()
+    square.model.to(torch.float64)
+    image = square.inputs["pixel_values"].double()
+    with torch.inference_mode():
+        found = square.model.get_image_embeddings(image)
+    assert_close(found.float(), square.outputs["image_embeddings"])
