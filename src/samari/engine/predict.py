@@ -89,12 +89,13 @@ class Segmenter:
         self._dtype = choose_dtype(dtype, self._device)
         self._loaded = model if isinstance(model, LoadedModel) else load(model)
         self.requested = self._loaded.name if model is self._loaded else str(model)
-        network = self._loaded.model.float().eval().requires_grad_(False)
+        # Before packing: what is packed is unpacked and packed again for every move.
+        network = self._loaded.model.float().eval().requires_grad_(False).to(self._device)
         if self._device.type == "cpu" and self._dtype != torch.float16:
             network.pack(self._dtype)
         elif self._dtype != torch.float32:
             network.vision_encoder.to(self._dtype)
-        self._model = network.to(self._device)
+        self._model = network
         self._rule, self._masks = FrameRule.of(network.config), MaskRule.of(network.config)
         self._cache = EmbeddingCache() if cache is None else cache
         self._decoder = StepDecoder(network, self._masks)
@@ -301,6 +302,7 @@ class Segmenter:
             yield done, total
         embedding = Embedding(features, frame.plane_shape, frame.input_shape, key)
         self._cache.put(embedding)
+        self._decoder.prepare(embedding)
         return embedding
 
     def cached(self, rgb: NDArray[np.uint8]) -> Embedding | None:

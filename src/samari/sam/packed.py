@@ -7,6 +7,7 @@ computes as a plain one does.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -95,13 +96,24 @@ def precision(linear: nn.Linear | PackedLinear) -> torch.dtype:
 
 def _packed(weight: torch.Tensor) -> torch.Tensor:
     """Return a (out, in) weight, packed if this can be done here."""
-    try:
-        packed = _reordered(weight)
-        probe = weight.new_zeros(1, weight.shape[1])
-        torch.ops.mkldnn._linear_pointwise(probe, packed, None, "none", [], "")
-    except (AttributeError, RuntimeError, NotImplementedError):
+    if not _can_pack(weight.device, weight.dtype):
         return weight
-    return packed
+    try:
+        return _reordered(weight)
+    except (AttributeError, RuntimeError):
+        return weight
+
+
+@cache
+def _can_pack(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether torch and the processor multiply by packed weights of a dtype; tried once."""
+    try:
+        packed = _reordered(torch.zeros(16, 16, device=device, dtype=dtype))
+        probe = torch.zeros(1, 16, device=device, dtype=dtype)
+        torch.ops.mkldnn._linear_pointwise(probe, packed, None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return False
+    return True
 
 
 def _reordered(weight: torch.Tensor) -> torch.Tensor:
