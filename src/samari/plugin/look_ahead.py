@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from samari.engine.pictures import PlanePicture
@@ -24,6 +25,31 @@ if TYPE_CHECKING:
 
 #: Answers kept for the click that may follow, and for how many seconds.
 _KEPT, _SECONDS = 8, 10.0
+
+
+class KnownAnswers:
+    """Answers of the last seconds. All methods may be called from any thread.
+
+    The inference thread puts them here, so that a click finds the answer to a question that was
+    under way when the click came.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._answers: dict[Question, tuple[float, Prediction]] = {}
+
+    def keep(self, question: Question, prediction: Prediction) -> None:
+        """Add an answer, and drop the oldest one too many."""
+        with self._lock:
+            self._answers[question] = time.monotonic(), prediction
+            while len(self._answers) > _KEPT:
+                del self._answers[next(iter(self._answers))]
+
+    def find(self, question: Question) -> Prediction | None:
+        """Return the answer to a question, None if it was not asked lately."""
+        with self._lock:
+            moment, found = self._answers.get(question, (0.0, None))
+        return found if time.monotonic() - moment < _SECONDS else None
 
 
 class LookAhead:
@@ -50,7 +76,12 @@ class LookAhead:
         self._question: Question | None = None
         self._told = False
         self._next: Question | None = None
-        self._answers: dict[Question, tuple[float, Prediction]] = {}
+        self._answers = KnownAnswers()
+
+    @property
+    def answers(self) -> KnownAnswers:
+        """The answers that hold for image and model as they are now."""
+        return self._answers
 
     def listen(self, answered: Callable[[PlaneIndex, Prediction], None] | None) -> None:
         """Say who is called with (plane, prediction) of every answer."""
@@ -77,12 +108,12 @@ class LookAhead:
 
     def recall(self, plane: PlaneIndex, prompts: PlanePrompts) -> Prediction | None:
         """Return the answer to a question that was asked lately."""
-        moment, found = self._answers.get((plane, prompts), (0.0, None))
-        return found if time.monotonic() - moment < _SECONDS else None
+        return self._answers.find((plane, prompts))
 
     def forget(self) -> None:
         """Drop all answers: the image or the model has changed."""
-        self._answers.clear()
+        # What is under way fills the old ones.
+        self._answers = KnownAnswers()
         self.stop()
         if self._job is not None:
             self._job.done = self._job.failed = None
@@ -105,18 +136,21 @@ class LookAhead:
         self._question, self._next, self._told = self._next, None, True
         plane, prompts = self._question
         start = partial(
-            _look_steps, self._planes, self._segmenter, plane, prompts, self._thread.compute
+            _look_steps,
+            self._planes,
+            self._segmenter,
+            plane,
+            prompts,
+            self._thread.compute,
+            self._answers,
         )
         self._job = Job(start, Priority.HOVER, done=self._on_done, failed=self._on_failed)
         self._thread.submit(self._job)
 
     def _on_done(self, job: Job, prediction: Prediction | None) -> None:
         self._job = None
-        if prediction is not None and self._question is not None:
-            self._answers[self._question] = time.monotonic(), prediction
-            while len(self._answers) > _KEPT:
-                del self._answers[next(iter(self._answers))]
-            if self._told and self._answered is not None:
+        if self._told and self._answered is not None:
+            if prediction is not None and self._question is not None:
                 self._answered(self._question[0], prediction)
         self._start()
 
@@ -132,6 +166,7 @@ def _look_steps(
     plane: PlaneIndex,
     prompts: PlanePrompts,
     compute: ComputeThreads,
+    answers: KnownAnswers,
     job: Job,
 ) -> Generator[tuple[int, int], None, Prediction | None]:
     """Predict in one step if what it takes is encoded; encode nothing for it."""
@@ -142,6 +177,7 @@ def _look_steps(
             next(steps)
         except StopIteration as end:
             found: Prediction = end.value
+            answers.keep((plane, prompts), found)
             return found
     steps.close()
     return None
