@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from samari.engine import new_labels as new_labels_module
-from samari.engine.new_labels import new_labels
+from samari.engine.new_labels import copy_of, new_labels
 from samari.engine.pictures import PlanePicture, pixels_read, read_tile
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.session import Session
@@ -191,3 +191,14 @@ def test_a_stack_of_two_hundred_gigabytes_is_annotated_in_little_memory(figure):
     assert told["gigabytes"] > 200
     assert told["peak"] < 4
     assert all(0.7 < count / (np.pi * 15**2) < 1.3 for count in told["found"])
+
+
+def test_a_copy_of_labels_on_disk_holds_what_was_written_and_is_apart(monkeypatch):
+    pytest.importorskip("zarr")
+    monkeypatch.setattr(new_labels_module, "LARGEST_IN_MEMORY", 0)
+    labels = new_labels((2, 1500, 1500))
+    labels[1, 600:620, 700:720] = 5
+    copy = copy_of(labels)
+    labels[0, :10, :10] = 7
+    assert copy.shape == labels.shape
+    assert np.count_nonzero(copy[...]) == np.count_nonzero(copy[1, 600:620, 700:720]) == 400

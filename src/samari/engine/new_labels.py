@@ -51,10 +51,32 @@ def new_labels(shape: Sequence[int]) -> Any:
                 f"labels of shape {tuple(shape)} take {nbytes / 1e9:.0f} GB, more than there is; "
                 "to keep them on disk install zarr: pip install 'samari[zarr]'"
             ) from None
-    folder = tempfile.mkdtemp(prefix="samari-labels-")
+    folder = _folder()
     chunks = (*(1,) * (len(shape) - 2), *(min(n, _CHUNK) for n in shape[-2:]))
     array = zarr.create_array(
         store=folder, shape=tuple(shape), chunks=chunks, dtype="uint32", fill_value=0
     )
     weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
     return array
+
+
+def copy_of(labels: Any) -> Any:
+    """Return a copy of labels: in memory, or of a zarr array in a folder, in another folder.
+
+    There only what was written is copied, without reading it.
+    """
+    root = getattr(getattr(labels, "store", None), "root", None)
+    if root is None:
+        return np.array(labels[...])
+    import zarr
+
+    folder = _folder()
+    # A chunk that is being written has a name of its own until it is complete.
+    shutil.copytree(root, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.partial"))
+    array = zarr.open_array(folder, path=labels.path, mode="r")
+    weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
+    return array
+
+
+def _folder() -> str:
+    return tempfile.mkdtemp(prefix="samari-labels-")

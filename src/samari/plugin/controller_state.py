@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from samari.plugin import notices
 from samari.plugin.inference import Inference
 from samari.plugin.journal_actions import JournalActions
-from samari.plugin.labels_sync import LabelsSync
+from samari.plugin.labels_window import labels_shown
 from samari.plugin.preview import Preview
 from samari.plugin.prompts_sync import PromptsSync
 from samari.plugin.source import ImageSource
@@ -17,10 +17,13 @@ from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Points, Shapes
+    from numpy.typing import NDArray
 
     from samari.engine.planes import PlaneIndex
     from samari.engine.prediction import Prediction
@@ -75,7 +78,7 @@ class ControllerState(JournalActions):
         plane = self._visible_plane()
         near = self._looked_at(plane)
         self._inference.warm_up(plane, near)
-        self._labels = LabelsSync(viewer, source, self.session, self._on_replaced, labels)
+        self._labels = labels_shown(viewer, source, self.session, self._on_replaced, labels)
         self._journal.remember_on(self._labels.layer)
         self._preview = Preview(viewer, source, self.session)
         self._preview.reserve(plane, near)
@@ -112,8 +115,17 @@ class ControllerState(JournalActions):
 
     @property
     def labels_layer(self) -> Labels:
-        """The layer of the result."""
+        """The layer of the result; of a very large plane, the part in the middle of the screen."""
         return self._labels.layer
+
+    @property
+    def label_helpers(self) -> tuple[Labels, ...]:
+        """Layers that show labels beside `labels_layer` and cannot be chosen instead of it."""
+        return self._labels.helpers
+
+    def to_labels(self, world: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the data coordinates of all labels at a place in the world."""
+        return self._labels.to_data(world)
 
     @property
     def preview(self) -> Labels:

@@ -318,6 +318,7 @@ class SamariDock(DockActions):
         own = [self.everything.layer]
         if self.controller is not None:
             own += [self.controller.preview, self.controller.brush_layer]
+            own += self.controller.label_helpers
         self.ui.target.fill(own)
 
     # What is shown

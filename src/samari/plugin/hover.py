@@ -177,9 +177,7 @@ class Hover:
         if box is not None:
             spans = [box[axis] for axis in axes]
         else:
-            cursor = self._source.to_session(
-                self._owner.labels_layer.world_to_data(self._viewer.cursor.position)
-            )
+            cursor = self._source.to_session(self._owner.to_labels(self._viewer.cursor.position))
             spans = [
                 slice(max(0, int(cursor[axis]) - _AROUND), int(cursor[axis]) + _AROUND)
                 for axis in axes

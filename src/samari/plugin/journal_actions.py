@@ -13,6 +13,7 @@ from samari.engine.session import Session
 from samari.errors import SamariError
 from samari.plugin import notices, settings
 from samari.plugin.journal_sync import JournalSync, journal_of
+from samari.plugin.large_labels import KEY, labels_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ class JournalActions(QObject):
         options : dict
             Keywords of `Session`.
         """
-        array = None if labels is None else self._source.session_array(labels.data)
+        array = None if labels is None else self._source.session_array(labels_of(labels))
         if labels is not None and is_in_memory(array) and journal_of(labels) is not None:
             self._begin(Session(**options))
             try:
@@ -52,6 +53,8 @@ class JournalActions(QObject):
             except SamariError as error:
                 notices.warn(f"The objects of {labels.name!r} come without their prompts: {error}")
             else:
+                if KEY in labels.metadata:
+                    return
                 shown = self.session.labels
                 if labels.data.shape != shown.shape:
                     shown = self._source.layer_array(shown)

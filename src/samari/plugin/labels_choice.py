@@ -15,6 +15,7 @@ from samari.errors import InputError, LabelsError
 from samari.plugin import notices
 from samari.plugin.dock_widgets import button, combo
 from samari.plugin.jobs import Job
+from samari.plugin.large_labels import labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -214,7 +215,7 @@ class LabelsChoice(QWidget):
 
 
 def _array(layer: Labels) -> Any:
-    return layer.data[0] if layer.multiscale else layer.data
+    return layer.data[0] if layer.multiscale else labels_of(layer)
 
 
 def _copy_steps(data: Any, dtype: np.dtype[Any], job: Job) -> Generator[tuple[int, int], None, Any]:

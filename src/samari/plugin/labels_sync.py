@@ -5,14 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from samari.plugin.layers import make_labels
 from samari.plugin.strokes import read_stroke
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Labels
+    from numpy.typing import NDArray
 
     from samari.engine.events import SessionEvent
     from samari.engine.session import Session
@@ -56,6 +59,19 @@ class LabelsSync:
         self._replaced = replaced
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.data.connect(self._on_data)
+
+    @property
+    def helpers(self) -> tuple[Labels, ...]:
+        """Layers that belong to the target layer and are none themselves: none."""
+        return ()
+
+    def to_data(self, world: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the data coordinates of the labels at a place in the world."""
+        return np.asarray(self.layer.world_to_data(world))
+
+    def to_world(self, data: Sequence[float]) -> NDArray[np.float64]:
+        """Return the world coordinates of data coordinates of the labels."""
+        return np.asarray(self.layer.data_to_world(data))
 
     def is_shown(self) -> bool:
         """Whether the layer is still in the viewer."""

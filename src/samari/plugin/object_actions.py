@@ -87,7 +87,7 @@ class ObjectActions(ControllerState):
         # The slice may have changed since the mouse moved last.
         for axis in dims.displayed:
             world[axis] = cursor[axis]
-        position = self._source.to_session(self.labels_layer.world_to_data(world))
+        position = self._source.to_session(self._labels.to_data(world))
         index = tuple(math.floor(value + 0.5) for value in position)
         labels = self.session.labels
         if not all(0 <= i < size for i, size in zip(index, labels.shape, strict=True)):
@@ -159,7 +159,7 @@ class ObjectActions(ControllerState):
             self._say(f"Object {label} has no pixels")
             return False
         viewer, layer = self._viewer, self.labels_layer
-        world = layer.data_to_world(self._source.to_layer(middle))
+        world = self._labels.to_world(self._source.to_layer(middle))
         offset = viewer.dims.ndim - layer.ndim
         displayed = viewer.dims.displayed
         across = [

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from samari.engine.export import save_labels
+from samari.engine.new_labels import copy_of
 from samari.plugin.jobs import Job
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class BackgroundSave:
         labels = self._session.labels
         self._tries += 1
         if labels.nbytes <= _AT_ONCE or self._tries > _TRIES:
-            self._write(labels.copy())
+            self._write(copy_of(labels))
             return
         self._thread.submit(
             Job(partial(_copy_steps, labels), done=self._on_copied, failed=self._failed)
@@ -107,7 +108,7 @@ class BackgroundSave:
 
 def _copy_steps(labels: Any, job: Job) -> Generator[tuple[int, int], None, Any]:
     yield 0, 2
-    return labels.copy()
+    return copy_of(labels)
 
 
 def _write_steps(

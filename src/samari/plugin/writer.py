@@ -12,6 +12,7 @@ from samari.engine.journal_file import is_held
 from samari.errors import ExportError, InputError, SamariError
 from samari.plugin import notices
 from samari.plugin.journal_sync import KEY
+from samari.plugin.large_labels import KEY as LARGE
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -34,6 +35,11 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     ExportError, InputError
         If it cannot be written, or the layer has more axes than a TIFF of labels.
     """
+    large = (meta.get("metadata") or {}).get(LARGE)
+    if large is not None:
+        save_labels(path, large.array, **large.saved)
+        _save_journal(meta["metadata"].get(KEY), path)
+        return [path]
     ndim = len(data.shape)
     if ndim not in DEFAULT_AXES:
         raise InputError(f"labels with {ndim} axes cannot be saved; 2 to 5 axes are supported")

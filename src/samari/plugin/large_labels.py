@@ -1,0 +1,42 @@
+"""The labels that a layer shows a part of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from samari.plugin.labels_overview import LabelsOverview
+
+#: Where a layer that shows a part of some labels keeps them.
+KEY = "samari large labels"
+
+
+@dataclass(eq=False)
+class LargeLabels:
+    """What a layer shows a part of.
+
+    Attributes
+    ----------
+    array : array of int
+        All labels, in label axes.
+    overview : LabelsOverview
+    saved : dict
+        Keywords of `save_labels` that say where they lie.
+    """
+
+    array: Any
+    overview: LabelsOverview
+    saved: dict[str, Any]
+
+    def __deepcopy__(self, memo: Any) -> LargeLabels:
+        """Return itself: a copy of the layer shows the same labels."""
+        return self
+
+
+def labels_of(layer: Labels) -> Any:
+    """Return the array of a labels layer, all of it where the layer shows a part."""
+    large = layer.metadata.get(KEY)
+    return layer.data if large is None else large.array
