@@ -342,3 +342,20 @@ def test_answers_kept_for_later_steps_cannot_be_changed_through_a_prediction(seg
         prediction.logits[:] = 0
     with pytest.raises(ValueError, match="read-only"):
         prediction.scores[:] = 0
+
+
+def test_what_prompts_have_in_common_is_computed_once_an_image_and_before_the_first_click(
+    segmenter, rgb, monkeypatch
+):
+    prepared = []
+    prepare = segmenter.model.prepare_image
+    monkeypatch.setattr(
+        segmenter.model, "prepare_image", lambda *given: prepared.append(1) or prepare(*given)
+    )
+    segmenter.cache.clear()
+    segmenter._decoder.forget()
+    embedding = segmenter.encode(rgb)
+    assert len(prepared) == 1
+    for case in ("a click", "two clicks", "a box"):
+        segmenter.predict_prompts(embedding, CASES[case])
+    assert len(prepared) == 1

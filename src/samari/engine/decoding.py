@@ -153,6 +153,20 @@ class StepDecoder:
                     self._answers.put(key, answer, answer.logits.nbytes)
                 waiting[i] += 1
 
+    def prepare(self, embedding: Embedding) -> PreparedImage | None:
+        """Return what all prompts on an image have in common; None where it is of no use.
+
+        It is kept, so whoever has just encoded an image spares the first click this work.
+        """
+        if embedding.features.device.type != "cpu":
+            return None
+        image = self._images.get(embedding.key)
+        if image is None:
+            with torch.inference_mode():
+                image = self._model.prepare_image(embedding.features)
+            self._images.put(embedding.key, image, image.nbytes)
+        return image
+
     def forget(self) -> None:
         """Drop the answers that were kept, and what belongs to images."""
         self._answers.clear()
@@ -201,7 +215,7 @@ class StepDecoder:
                 input_masks=masks,
                 multimask_output=first.many,
                 return_dict=True,
-                prepared=self._prepared(embedding),
+                prepared=self.prepare(embedding),
             )
         # One array for each answer: a view would keep the whole batch in memory.
         logits = output.pred_masks[0].float().cpu().numpy()
@@ -214,16 +228,6 @@ class StepDecoder:
                 self._rule.keep_parts(kept, request.points, request.labels, request.box, stride)
             answers.append(StepAnswer(kept, score.copy()))
         return answers
-
-    def _prepared(self, embedding: Embedding) -> PreparedImage | None:
-        """Return what all prompts on an image have in common; None where it is of no use."""
-        if embedding.features.device.type != "cpu":
-            return None
-        image = self._images.get(embedding.key)
-        if image is None:
-            image = self._model.prepare_image(embedding.features)
-            self._images.put(embedding.key, image, image.nbytes)
-        return image
 
 
 def _request(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from samari.errors import InputError
+
+if TYPE_CHECKING:
+    from samari.sam import SamModel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -62,6 +67,19 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise InputError(f"dtype is {name!r}; it must be 'auto', {', '.join(map(repr, DTYPES))}")
     return DTYPES[name]
+
+
+def for_inference(network: SamModel, device: torch.device, dtype: torch.dtype) -> SamModel:
+    """Return a network as it computes fastest on a device, its encoder in a dtype.
+
+    It is changed in place. Prompt encoder and mask decoder compute in float32.
+    """
+    network = network.float().eval().requires_grad_(False).to(device)
+    if device.type == "cpu" and dtype != torch.float16:
+        network.pack(dtype)
+    elif dtype != torch.float32:
+        network.vision_encoder.to(dtype)
+    return network
 
 
 def has_bfloat16() -> bool:

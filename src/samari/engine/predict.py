@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from samari.engine.decoding import StepDecoder
-from samari.engine.devices import choose_device, choose_dtype
+from samari.engine.devices import choose_device, choose_dtype, for_inference
 from samari.engine.embedding import Embedding, EmbeddingCache, content_key
 from samari.engine.frames import FrameRule
 from samari.engine.inputs import as_plane, prompts_of, prompts_of_each
@@ -89,13 +89,7 @@ class Segmenter:
         self._dtype = choose_dtype(dtype, self._device)
         self._loaded = model if isinstance(model, LoadedModel) else load(model)
         self.requested = self._loaded.name if model is self._loaded else str(model)
-        # Before packing: what is packed is unpacked and packed again for every move.
-        network = self._loaded.model.float().eval().requires_grad_(False).to(self._device)
-        if self._device.type == "cpu" and self._dtype != torch.float16:
-            network.pack(self._dtype)
-        elif self._dtype != torch.float32:
-            network.vision_encoder.to(self._dtype)
-        self._model = network
+        self._model = network = for_inference(self._loaded.model, self._device, self._dtype)
         self._rule, self._masks = FrameRule.of(network.config), MaskRule.of(network.config)
         self._cache = EmbeddingCache() if cache is None else cache
         self._decoder = StepDecoder(network, self._masks)

@@ -69,9 +69,11 @@ class PackedLinear(nn.Module):
         return out.to(x.dtype)
 
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> PackedLinear:
-        """Follow `to` and the like."""
+        """Follow `to` and the like; what changes nothing costs nothing."""
         super()._apply(fn, recurse)
-        self._weight = _packed(fn(self.weight))
+        moved = fn(torch.empty(0, dtype=self.dtype))
+        if moved.dtype != self.dtype or moved.device.type != "cpu":
+            self._weight = _packed(fn(self.weight))
         return self
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
