@@ -21,7 +21,8 @@ from samari.engine.prompts import PlanePrompts
 from samari.engine.tiled import answer_each
 from samari.engine.tiles import TilePyramid
 from samari.train.data import load_samples
-from samari.train.evaluate import iou, objects_of
+from samari.train.evaluate import objects_of
+from samari.train.measures import iou
 from samari.train.prompts import centre_click, object_box
 
 PLACES = ("in the middle of a tile", "across two tiles", "across four tiles")

@@ -21,7 +21,8 @@ from qtpy.QtWidgets import QApplication
 from samari.plugin.dock import SamariDock
 from samari.plugin.sample_data import nuclei_stack
 from samari.train.data import load_samples
-from samari.train.evaluate import iou, objects_of
+from samari.train.evaluate import objects_of
+from samari.train.measures import iou
 from samari.train.prompts import centre_click, correction_click
 
 if TYPE_CHECKING:

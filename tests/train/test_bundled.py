@@ -11,7 +11,7 @@ import torch
 
 from samari.engine.predict import Segmenter
 from samari.sam.weights import load_model
-from samari.train.evaluate import iou
+from samari.train.measures import iou
 from samari.train.prompts import object_box
 
 FOLDER = Path(str(files("samari"))) / "zoo" / "bundled" / "samari-tiny"

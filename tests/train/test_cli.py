@@ -59,6 +59,10 @@ def test_train_then_export_then_evaluate(
     shown = capsys.readouterr().out
     assert "Otsu component" in shown
     assert "ellipse inscribed" in shown
-    assert command(*score, "--clicks", "3", "--json") == 0
-    figures = json.loads(capsys.readouterr().out)["sets"]["test"]
+    files = ["--markdown", str(tmp_path / "t.md"), "--sheet", str(tmp_path / "s.png")]
+    assert command(*score, "--clicks", "3", "--no-baselines", "--json", *files) == 0
+    figures = json.loads(capsys.readouterr().out)["sets"]["test"]["measures"]
+    assert "click_1_otsu" not in figures
+    assert (tmp_path / "t.md").read_text().startswith("|  | test |")
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
     assert figures["box"]["objects"] == figures["click_3"]["objects"] == 3

@@ -6,59 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from samari.engine.prediction import Prediction
 from samari.errors import InputError
-from samari.train.baselines import OtsuComponents, filled_box, inscribed_ellipse
-from samari.train.evaluate import (
-    MEASURES,
-    Scores,
-    as_text,
-    bootstrap,
-    evaluate,
-    iou,
-    objects_of,
-    report,
-)
-from samari.train.prompts import object_box
+from samari.train.evaluate import MOST_CLICKS, Example, evaluate, objects_of
+from samari.train.report import report
+from samari.train.scores import MEASURES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from samari.train.data import Sample
-
-
-def test_iou_of_half_overlapping_masks() -> None:
-    a, b = np.zeros((2, 4, 4), bool)
-    a[:, :2] = True
-    b[:, 1:3] = True
-    assert iou(a, b) == pytest.approx(1 / 3)
-    assert iou(a, a) == 1.0
-    assert iou(a, ~a) == 0.0
-
-
-def test_a_rectangle_is_its_own_filled_box() -> None:
-    mask = np.zeros((20, 20), bool)
-    mask[3:9, 5:16] = True
-    assert np.array_equal(filled_box(object_box(mask), mask.shape), mask)
-
-
-def test_a_disc_is_nearly_the_ellipse_inscribed_in_its_box() -> None:
-    rows, cols = np.mgrid[:60, :60]
-    disc = (rows - 30) ** 2 + (cols - 28) ** 2 <= 20**2
-    assert iou(inscribed_ellipse(object_box(disc), disc.shape), disc) > 0.95
-
-
-def test_the_otsu_component_is_the_clicked_disc_alone(discs: Sample) -> None:
-    found = OtsuComponents(discs.image).under((18.0, 18.0))
-    assert np.array_equal(found, discs.labels == 1)
-
-
-def test_the_otsu_component_under_a_dark_click_is_dark(discs: Sample) -> None:
-    inverted = OtsuComponents(255 - discs.image).under((18.0, 18.0))
-    assert np.array_equal(inverted, discs.labels == 1)
-
-
-def test_a_flat_image_is_one_component() -> None:
-    assert OtsuComponents(np.full((8, 8, 3), 9, np.uint8)).under((2.0, 2.0)).all()
 
 
 def test_small_objects_are_not_scored() -> None:
@@ -67,34 +24,83 @@ def test_small_objects_are_not_scored() -> None:
     assert [int(mask.sum()) for mask in objects_of(labels)] == [30]
 
 
-def test_the_mean_is_over_objects_and_the_interval_over_images() -> None:
-    figure = bootstrap([[1.0, 1.0, 1.0], [0.0]])
-    assert figure.mean == pytest.approx(0.75)
-    assert (figure.low, figure.high) == (0.0, 1.0)
-    assert (figure.objects, figure.images) == (4, 2)
-
-
-def test_equal_objects_have_an_interval_of_no_width() -> None:
-    figure = bootstrap([[0.5, 0.5], [0.5]])
-    assert figure.low == figure.mean == figure.high == 0.5
-
-
-def test_evaluation_prints_every_measure_on_the_same_objects(
+def test_evaluation_gives_every_measure_on_the_same_objects(
     tiny_model_folder: Path, discs: Sample
 ) -> None:
     from samari.engine.predict import Segmenter
 
     seen: list[str] = []
-    scores = evaluate(Segmenter(tiny_model_folder), [discs], progress=seen.append)
-    figures = report(scores)
+    shown: list[Example] = []
+    scores = evaluate(
+        Segmenter(tiny_model_folder),
+        [discs],
+        automatic=True,
+        progress=seen.append,
+        show=shown.append,
+    )
+    figures = report(scores)["measures"]
     assert list(figures) == list(MEASURES)
-    assert {figure["objects"] for figure in figures.values()} == {3}
+    assert {figures[name]["objects"] for name in figures if name != "automatic"} == {3}
+    assert figures["automatic"]["objects"] == 1
     assert figures["click_1_otsu"]["mean"] == 1.0
     assert figures["click_1_oracle"]["mean"] >= figures["click_1"]["mean"]
     assert 0.7 < figures["box_filled"]["mean"] < figures["box_ellipse"]["mean"]
     assert seen == ["test/0"]
+    assert [one.measure for one in shown] == ["box"] * 3 + ["click_1"] * 3
     json.dumps(figures)
-    assert all(what in as_text(scores) for what in MEASURES.values())
+
+
+class Patient:
+    """Draws a quarter of the object more with each click; a box, and it draws all of it."""
+
+    model_name = "patient"
+    picture_size = 1 << 20
+    zoom_size = 0
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self._labels = labels
+        self.asked = 0
+
+    def encode_steps(self, rgb):
+        yield 1, 1
+        return rgb
+
+    def predict_many(self, embedding, prompts, multimask=None):
+        self.asked += len(prompts)
+        return [self._answer(prompt) for prompt in prompts]
+
+    def _answer(self, prompt):
+        if prompt.box is None:
+            y, x = (round(value) for value in prompt.points[0])
+            mask = self._labels == self._labels[y, x]
+            rows = np.cumsum(mask.sum(axis=1)) <= mask.sum() * len(prompt.points) / 4
+            mask = mask & rows[:, None]
+        else:
+            y0, x0, y1, x1 = prompt.box
+            mask = self._labels == self._labels[round((y0 + y1) / 2), round((x0 + x1) / 2)]
+        return Prediction.of(mask[None], np.ones(1), np.zeros((1, 1, 1)), 0)
+
+
+def test_clicks_are_counted_until_the_goal_and_asked_no_longer(discs: Sample) -> None:
+    model = Patient(discs.labels)
+    scores = evaluate(model, [discs], baselines=False)  # type: ignore[arg-type]
+    means = {name: scores.figure(name).mean for name in scores.records}
+    assert means["box"] == means["box_loose"] == means["box_boundary"] == 1.0
+    assert means["click_1"] < means["click_2"] < means["click_3"] < means["click_5"] == 1.0
+    assert means["click_1"] == pytest.approx(0.25, abs=0.05)
+    assert means["noc_80"] == means["noc_90"] == 4
+    # Two boxes and five clicks for each of three objects; nobody clicks on after IoU 0.9.
+    assert model.asked == 3 * (2 + 5)
+
+
+def test_fewer_clicks_count_none_to_a_goal(discs: Sample) -> None:
+    model = Patient(discs.labels)
+    scores = evaluate(model, [discs], clicks=3, baselines=False)  # type: ignore[arg-type]
+    assert set(scores.records) == {
+        "box", "box_loose", "box_boundary",
+        "click_1", "click_1_oracle", "click_1_boundary", "click_2", "click_3",
+    }  # fmt: skip
+    assert MOST_CLICKS == 10
 
 
 def test_nothing_to_score_is_an_error(tiny_model_folder: Path) -> None:
@@ -102,8 +108,3 @@ def test_nothing_to_score_is_an_error(tiny_model_folder: Path) -> None:
 
     with pytest.raises(InputError, match="no object"):
         evaluate(Segmenter(tiny_model_folder), [])
-
-
-def test_an_unknown_measure_is_named() -> None:
-    with pytest.raises(InputError, match="click_9"):
-        Scores().figure("click_9")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -36,8 +38,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     score.add_argument("--split", default="val", choices=("train", "val"))
     score.add_argument("--images", type=int, help="score so many images only, evenly chosen")
-    score.add_argument("--clicks", type=int, default=5, help="longest click sequence")
-    score.add_argument("--json", action="store_true", help="print JSON")
+    score.add_argument(
+        "--clicks", type=int, default=10, help="longest click sequence (default and most: 10)"
+    )
+    score.add_argument(
+        "--automatic", action="store_true", help="also find everything, and score each image"
+    )
+    score.add_argument("--no-baselines", action="store_true", help="score the model alone")
+    score.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    score.add_argument("--markdown", type=Path, metavar="FILE", help="write one table of all sets")
+    score.add_argument("--sheet", type=Path, metavar="FILE", help="write a picture of examples")
     score.set_defaults(run=_evaluate)
 
     export = commands.add_parser("export", help="write a checkpoint as a model folder")
@@ -71,26 +81,47 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from samari.engine.predict import Segmenter
+    from samari.terminal import progress_line
     from samari.train.data import load_samples
-    from samari.train.evaluate import as_text, evaluate, report
+    from samari.train.evaluate import evaluate
+    from samari.train.report import as_markdown, as_text, report
+    from samari.train.sheet import Sheet
 
     segmenter = Segmenter(arguments.model)
-    tables = {}
+    sheet, tables, found = Sheet(), {}, {}
     for name in arguments.sets or ["dsb2018"]:
         samples = load_samples(arguments.data, arguments.split, [name])
         if arguments.images is not None and arguments.images < len(samples):
             every = len(samples) / arguments.images
             samples = [samples[int(i * every)] for i in range(arguments.images)]
-        scores = evaluate(segmenter, samples, clicks=arguments.clicks)
-        if arguments.json:
-            tables[name] = report(scores)
-        else:
+        with progress_line(f"evaluating {name}") as tell:
+            scores = evaluate(
+                segmenter,
+                samples,
+                clicks=arguments.clicks,
+                baselines=not arguments.no_baselines,
+                automatic=arguments.automatic,
+                progress=None if tell is None else _counted(tell, len(samples)),
+                show=None if arguments.sheet is None else sheet.add,
+            )
+        found[name], tables[name] = scores, report(scores)
+        if not arguments.json:
             print(f"{name} {arguments.split}, {segmenter.model_name} {segmenter.model_hash[:12]}")
             print(as_text(scores), flush=True)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(as_markdown(found))
+    if arguments.sheet is not None:
+        sheet.save(arguments.sheet)
     if arguments.json:
         head = {"model": segmenter.model_name, "hash": segmenter.model_hash}
         print(json.dumps({**head, "split": arguments.split, "sets": tables}, indent=1))
     return 0
+
+
+def _counted(tell: Callable[[int, int], None], total: int) -> Callable[[str], None]:
+    """Return what tells, called once a sample, how many of them are done."""
+    done = itertools.count(1)
+    return lambda key: tell(next(done), total)
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -2,14 +2,14 @@
 
 First click: the pixel of the object farthest from its edge. Further clicks: the same of the deepest
 error. The mask scored is the model's own choice by its score, not the best of its candidates. The
-figure is the mean IoU over objects at native resolution; its interval is a bootstrap over images.
+figure is the mean over objects at native resolution; its interval is a bootstrap over images.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from samari.engine.pictures import ArrayPicture
 from samari.engine.prompts import PlanePrompts
 from samari.engine.tiled import answer_each
 from samari.errors import InputError
-from samari.train.baselines import OtsuComponents, filled_box, inscribed_ellipse
+from samari.train.baselines import CLICK_BASELINES, filled_box, inscribed_ellipse
+from samari.train.measures import boundary_f, clicks_to, iou, segmentation_accuracy
 from samari.train.prompts import centre_click, correction_click, object_box
+from samari.train.scores import Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,84 +33,37 @@ if TYPE_CHECKING:
 
     Answer = Callable[[Sequence[PlanePrompts]], list[Prediction]]
 
+#: Smaller objects are not scored, in pixels.
 LEAST_AREA = 30
-CHUNK = 32
-
-MEASURES = {
-    "click_1": "one click, the model's own choice",
-    "click_1_oracle": "one click, the best of the candidates",
-    "click_1_otsu": "one click, Otsu component under it",
-    "click_3": "three clicks",
-    "click_5": "five clicks",
-    "box": "box",
-    "box_ellipse": "box, ellipse inscribed in it",
-    "box_filled": "box, filled",
-}
+#: Numbers of clicks whose IoU is recorded; further ones are made for the clicks to a goal alone.
+CLICKS = (1, 2, 3, 5)
+#: The IoU that clicks are counted to, by measure.
+GOALS = {"noc_80": 0.8, "noc_90": 0.9}
+#: The annotator gives up after so many.
+MOST_CLICKS = 10
+_CHUNK = 32
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A mean over objects with its 95 % interval from a bootstrap over images."""
+class Example:
+    """One answer, for those who want to see it.
 
-    mean: float
-    low: float
-    high: float
-    objects: int
-    images: int
-
-
-@dataclass
-class Scores:
-    """IoU of every object for every measure, by image group."""
-
-    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-
-    def add(self, measure: str, group: str, iou: float) -> None:
-        """Record one object."""
-        self.values.setdefault(measure, {}).setdefault(group, []).append(iou)
-
-    def figure(self, measure: str) -> Figure:
-        """Summarise one measure.
-
-        Raises
-        ------
-        InputError
-            Nothing was recorded under that name.
-        """
-        if measure not in self.values:
-            raise InputError(f"nothing measured as {measure!r}; there are {sorted(self.values)}")
-        return bootstrap(list(self.values[measure].values()))
-
-    def table(self) -> dict[str, Figure]:
-        """Summarise all measures, in the order of `MEASURES`."""
-        return {name: self.figure(name) for name in MEASURES if name in self.values}
-
-
-def bootstrap(groups: Sequence[Sequence[float]], rounds: int = 2000, seed: int = 0) -> Figure:
-    """Mean over all values, with the interval of drawing whole groups with replacement.
-
-    Parameters
+    Attributes
     ----------
-    groups : sequence of sequences of float
-        IoU of the objects of every image.
-    rounds, seed : int
-        Of the bootstrap.
+    sample : Sample
+    measure : str
+        ``"click_1"`` or ``"box"``.
+    prompts : PlanePrompts
+    truth, guess : ndarray of bool, shape (H, W)
+    iou : float
     """
-    sums = np.array([sum(group) for group in groups], dtype=float)
-    counts = np.array([len(group) for group in groups], dtype=float)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(groups), size=(rounds, len(groups)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return Figure(
-        float(sums.sum() / counts.sum()), float(low), float(high), int(counts.sum()), len(groups)
-    )
 
-
-def iou(guess: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Intersection over union of two masks; of two empty ones 1."""
-    union = np.count_nonzero(guess | truth)
-    return np.count_nonzero(guess & truth) / union if union else 1.0
+    sample: Sample
+    measure: str
+    prompts: PlanePrompts
+    truth: NDArray[np.bool_]
+    guess: NDArray[np.bool_]
+    iou: float
 
 
 def objects_of(labels: NDArray[np.int32], least: int = LEAST_AREA) -> list[NDArray[np.bool_]]:
@@ -121,9 +76,11 @@ def evaluate(
     segmenter: Segmenter,
     samples: Iterable[Sample],
     *,
-    clicks: int = 5,
+    clicks: int = MOST_CLICKS,
     baselines: bool = True,
+    automatic: bool = False,
     progress: Callable[[str], object] | None = None,
+    show: Callable[[Example], object] | None = None,
 ) -> Scores:
     """Prompt every object of every sample and score the answers.
 
@@ -132,25 +89,40 @@ def evaluate(
     segmenter : Segmenter
     samples : iterable of Sample
     clicks : int
-        Longest click sequence; one, three and five are recorded.
+        Longest click sequence. Clicks to a goal are counted if it is `MOST_CLICKS`.
     baselines : bool
         Also score what needs no model.
+    automatic : bool
+        Also look for everything, and score the labels of each image.
     progress : callable, optional
         Called with the key of every sample when it is done.
+    show : callable, optional
+        Called with an `Example` for the first click and the box of every object.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    InputError
+        If there is no object to score.
     """
     scores = Scores()
     for sample in samples:
         masks = objects_of(sample.labels)
         answer = partial(answer_each, segmenter, ArrayPicture(sample.image))
-        for first in range(0, len(masks), CHUNK):
-            some = masks[first : first + CHUNK]
-            _boxes(answer, some, sample.group, scores)
-            _clicks(answer, some, sample.group, scores, clicks)
+        for first in range(0, len(masks), _CHUNK):
+            some = masks[first : first + _CHUNK]
+            _boxes(answer, some, sample, scores, show)
+            _clicks(answer, some, sample, scores, clicks, show)
         if baselines and masks:
             _baselines(sample, masks, scores)
+        if automatic and masks:
+            scores.add("automatic", sample, _everything(segmenter, sample))
         if progress is not None:
             progress(sample.key)
-    if not scores.values:
+    if not scores.records:
         raise InputError(f"no object of at least {LEAST_AREA} pixels to evaluate")
     return scores
 
@@ -158,64 +130,89 @@ def evaluate(
 def _boxes(
     answer_all: Answer,
     masks: Sequence[NDArray[np.bool_]],
-    group: str,
+    sample: Sample,
     scores: Scores,
+    show: Callable[[Example], object] | None,
 ) -> None:
     prompts = [PlanePrompts(box=object_box(mask)) for mask in masks]
-    for mask, answer in zip(masks, answer_all(prompts), strict=True):
-        scores.add("box", group, iou(answer.best, mask))
+    for mask, prompt, answer in zip(masks, prompts, answer_all(prompts), strict=True):
+        best = answer.best
+        value = iou(best, mask)
+        scores.add("box", sample, value)
+        scores.add("box_boundary", sample, boundary_f(best, mask))
+        if show is not None:
+            show(Example(sample, "box", prompt, mask, best, value))
+    loose = [PlanePrompts(box=_loose(object_box(mask), mask.shape)) for mask in masks]
+    for mask, answer in zip(masks, answer_all(loose), strict=True):
+        scores.add("box_loose", sample, iou(answer.best, mask))
+
+
+def _loose(
+    box: tuple[float, float, float, float], shape: tuple[int, ...]
+) -> tuple[float, float, float, float]:
+    """Return a box as it is often drawn: a tenth too large on each side, on the plane."""
+    y0, x0, y1, x1 = box
+    high, wide = 0.1 * (y1 - y0), 0.1 * (x1 - x0)
+    y0, x0 = max(-0.5, y0 - high), max(-0.5, x0 - wide)
+    return y0, x0, min(shape[0] - 0.5, y1 + high), min(shape[1] - 0.5, x1 + wide)
 
 
 def _clicks(
     answer_all: Answer,
     masks: Sequence[NDArray[np.bool_]],
-    group: str,
+    sample: Sample,
     scores: Scores,
     clicks: int,
+    show: Callable[[Example], object] | None,
 ) -> None:
     prompts = [PlanePrompts((centre_click(mask),), (1,)) for mask in masks]
     answers = answer_all(prompts)
-    for mask, answer in zip(masks, answers, strict=True):
-        scores.add("click_1", group, iou(answer.best, mask))
-        scores.add("click_1_oracle", group, max(iou(guess, mask) for guess in answer.masks))
+    after: list[list[float]] = []
+    for mask, prompt, answer in zip(masks, prompts, answers, strict=True):
+        best = answer.best
+        after.append([iou(best, mask)])
+        scores.add("click_1", sample, after[-1][0])
+        scores.add("click_1_oracle", sample, max(iou(guess, mask) for guess in answer.masks))
+        scores.add("click_1_boundary", sample, boundary_f(best, mask))
+        if show is not None:
+            show(Example(sample, "click_1", prompt, mask, best, after[-1][0]))
     for number in range(2, clicks + 1):
-        for i, (mask, answer) in enumerate(zip(masks, answers, strict=True)):
-            correction = correction_click(mask, answer.best)
+        going = [
+            i
+            for i, values in enumerate(after)
+            if number <= max(CLICKS) or max(values) < max(GOALS.values())
+        ]
+        for i in going:
+            correction = correction_click(masks[i], answers[i].best)
             if correction is not None:
                 prompts[i] = prompts[i].with_point(*correction)
-        answers = answer_all(prompts)
-        if number in (3, 5):
-            for mask, answer in zip(masks, answers, strict=True):
-                scores.add(f"click_{number}", group, iou(answer.best, mask))
+        for i, answer in zip(going, answer_all([prompts[i] for i in going]), strict=True):
+            answers[i] = answer
+            after[i].append(iou(answer.best, masks[i]))
+            if number in CLICKS:
+                scores.add(f"click_{number}", sample, after[i][-1])
+    if clicks >= MOST_CLICKS:
+        for measure, goal in GOALS.items():
+            for values in after:
+                scores.add(measure, sample, clicks_to(goal, values, MOST_CLICKS))
 
 
 def _baselines(sample: Sample, masks: Sequence[NDArray[np.bool_]], scores: Scores) -> None:
-    otsu = OtsuComponents(sample.image)
+    for name, make in CLICK_BASELINES.items():
+        baseline = make(sample.image)
+        for mask in masks:
+            value = iou(baseline.under(centre_click(mask)), mask)
+            scores.add(f"click_1_{name}", sample, value)
     for mask in masks:
         box = object_box(mask)
-        scores.add("click_1_otsu", sample.group, iou(otsu.under(centre_click(mask)), mask))
-        scores.add("box_ellipse", sample.group, iou(inscribed_ellipse(box, mask.shape), mask))
-        scores.add("box_filled", sample.group, iou(filled_box(box, mask.shape), mask))
+        scores.add("box_ellipse", sample, iou(inscribed_ellipse(box, mask.shape), mask))
+        scores.add("box_filled", sample, iou(filled_box(box, mask.shape), mask))
 
 
-def report(scores: Scores) -> dict[str, Any]:
-    """Return all figures as plain data for JSON."""
-    return {
-        name: {
-            "what": MEASURES[name],
-            "mean": round(figure.mean, 4),
-            "interval": [round(figure.low, 4), round(figure.high, 4)],
-            "objects": figure.objects,
-            "images": figure.images,
-        }
-        for name, figure in scores.table().items()
-    }
+def _everything(segmenter: Segmenter, sample: Sample) -> float:
+    """Return the mSA of what *Find everything* labels with its default thresholds."""
+    from samari.engine.session import Session
 
-
-def as_text(scores: Scores) -> str:
-    """Return all figures as a table for the terminal."""
-    lines = [f"{'mean IoU':<40}{'mean':>7}   95 % interval      n"]
-    for name, figure in scores.table().items():
-        interval = f"[{figure.low:.3f}, {figure.high:.3f}]"
-        lines.append(f"{MEASURES[name]:<40}{figure.mean:>7.3f}   {interval}   {figure.objects}")
-    return "\n".join(lines)
+    session = Session(sample.image, rgb=True, segmenter=segmenter)
+    session.segment_everything()
+    return segmentation_accuracy(np.asarray(session.labels), sample.labels)
