@@ -99,7 +99,7 @@ class SeededWatershed(_Window):
         Half the side of the square, in pixels.
     """
 
-    def __init__(self, rgb: NDArray[np.uint8], sigma: float = 1.0, radius: int = 24) -> None:
+    def __init__(self, rgb: NDArray[np.uint8], sigma: float = 1.0, radius: int = 40) -> None:
         super().__init__(rgb, sigma, radius)
 
     def under(self, click: tuple[float, float]) -> NDArray[np.bool_]:
@@ -123,7 +123,7 @@ class RandomWalker(_Window):
     """
 
     def __init__(
-        self, rgb: NDArray[np.uint8], sigma: float = 1.0, radius: int = 24, beta: float = 1000.0
+        self, rgb: NDArray[np.uint8], sigma: float = 1.0, radius: int = 24, beta: float = 5000.0
     ) -> None:
         super().__init__(rgb, sigma, radius)
         self._beta = beta
@@ -156,8 +156,8 @@ class LocalFlood(_Window):
         self,
         rgb: NDArray[np.uint8],
         sigma: float = 1.0,
-        radius: int = 24,
-        tolerance: float = 1.0,
+        radius: int = 16,
+        tolerance: float = 1.5,
     ) -> None:
         super().__init__(rgb, sigma, radius)
         self._tolerance = tolerance
