@@ -166,7 +166,7 @@ class Inference:
         prompts = part.prompts.asked
         place, _ = self._place_of(Request(part.plane, prompts))
         if self.prefetch.is_ready(place) and self.ahead.recall(part.plane, prompts) is None:
-            self.ahead.ask(part.plane, prompts)
+            self.ahead.ask(part.plane, prompts, urgent=True)
 
     def cancel(self) -> None:
         """Stop everything that is under way for this Session, at the next encoder block.

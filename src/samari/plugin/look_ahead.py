@@ -76,6 +76,7 @@ class LookAhead:
         self._question: Question | None = None
         self._told = False
         self._next: Question | None = None
+        self._urgent = False
         self._answers = KnownAnswers()
 
     @property
@@ -87,8 +88,16 @@ class LookAhead:
         """Say who is called with (plane, prediction) of every answer."""
         self._answered = answered
 
-    def ask(self, plane: PlaneIndex, prompts: PlanePrompts) -> None:
-        """Find out what prompts on an encoded plane would give; drops what waited until now."""
+    def ask(self, plane: PlaneIndex, prompts: PlanePrompts, *, urgent: bool = False) -> None:
+        """Find out what prompts on an encoded plane would give; drops what waited until now.
+
+        Parameters
+        ----------
+        plane : PlaneIndex
+        prompts : PlanePrompts
+        urgent : bool
+            Whether somebody is going to wait for it: no time for trials.
+        """
         known = self.recall(plane, prompts)
         if known is not None:
             self.stop()
@@ -98,7 +107,7 @@ class LookAhead:
         if self._job is not None and self._question == (plane, prompts):
             self._next, self._told = None, True
             return
-        self._next = plane, prompts
+        self._next, self._urgent = (plane, prompts), urgent
         if self._job is None:
             self._start()
 
@@ -142,6 +151,7 @@ class LookAhead:
             plane,
             prompts,
             self._thread.compute,
+            self._urgent,
             self._answers,
         )
         self._job = Job(start, Priority.HOVER, done=self._on_done, failed=self._on_failed)
@@ -166,13 +176,14 @@ def _look_steps(
     plane: PlaneIndex,
     prompts: PlanePrompts,
     compute: ComputeThreads,
+    urgent: bool,
     answers: KnownAnswers,
     job: Job,
 ) -> Generator[tuple[int, int], None, Prediction | None]:
     """Predict in one step if what it takes is encoded; encode nothing for it."""
     yield from ()
     steps = answer_steps(segmenter, PlanePicture(planes, plane), prompts)  # type: ignore[arg-type]
-    with compute.short(waited_for=False):
+    with compute.short(waited_for=urgent):
         try:
             next(steps)
         except StopIteration as end:
