@@ -2,16 +2,20 @@
 # make test   everything that must hold before a change goes in: lint, types, manifest, tests
 # make test-tf   TFSamModel and tensors of JAX, in an environment of its own that has both
 # make soak   the same tests at full length, with their figures; DATA=FOLDER names labelled images
+# make bench   speed and memory beside the peers, into docs/performance.md; half an hour alone on the
+#              machine. `make bench BENCH=click` runs one part: encoder, openvino, onnxruntime,
+#              segment-anything, bfloat16, memory, click, startup or report
 # Each prepares the machine by itself (scripts/bootstrap.sh).
 
 VENV ?= .venv
 VENV_TF ?= .venv-tf
+VENV_BENCH ?= .venv-bench
 PYTHON_IN_VENV := $(VENV)/bin/python
 PYTEST_ARGS ?=
 # A virtual screen of known size, so that the tests see the same window everywhere.
 SCREEN := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
 
-.PHONY: setup demo test test-tf soak lint pictures clean
+.PHONY: setup demo test test-tf soak lint pictures bench clean
 
 setup:
 	@scripts/bootstrap.sh $(VENV)
@@ -43,5 +47,11 @@ pictures: setup
 	$(SCREEN) $(PYTHON_IN_VENV) scripts/first_minute.py
 	$(if $(STACKS),$(SCREEN) $(PYTHON_IN_VENV) scripts/stack_tutorial.py $(STACKS))
 
+BENCH ?= encoder openvino onnxruntime segment-anything bfloat16 memory click startup report
+
+bench:
+	@scripts/bootstrap-bench.sh $(VENV_BENCH)
+	@for part in $(BENCH); do scripts/bench.sh $(VENV_BENCH)/bin/python $$part || exit 1; done
+
 clean:
-	rm -rf $(VENV) $(VENV_TF) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_TF) $(VENV_BENCH) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -58,6 +58,7 @@ def test_few_and_many_points_with_and_without_masks(
 ) -> None:
     """With few points tokens are brought to the width of the image, with many the other way."""
     monkeypatch.setattr(fast_decoder, "_STRIP", strip)
+    monkeypatch.setattr(fast_decoder, "_AT_ONCE", 2)
     model, generator = small_model(rate=rate), torch.Generator().manual_seed(0)
     given = {
         "image_embeddings": torch.randn(2, 16, 8, 5, generator=generator),

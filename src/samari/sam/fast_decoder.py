@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Numbers in a strip of the image.
 _STRIP = 2**17
+#: Prompts whose tokens are computed together. Each has an image of its own in memory.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +137,24 @@ def decode(
     own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
     if prompts is not None:
         own = torch.cat([own.expand(len(prompts), -1, -1), prompts], dim=1)
+    logits, scores = [], []
+    for first in range(0, len(own), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        masks = dense[part] if dense is not None and len(dense) > 1 else dense
+        drawn, rated = _decode_few(decoder, image, own[part], masks, multimask_output)
+        logits.append(drawn)
+        scores.append(rated)
+    return torch.cat(logits), torch.cat(scores)
+
+
+def _decode_few(
+    decoder: SamMaskDecoder,
+    image: PreparedImage,
+    own: torch.Tensor,
+    dense: torch.Tensor | None,
+    multimask_output: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Decode (N, T, C) tokens of prompts together; N images are in memory at a time."""
     canvases = [_Canvas(image, dense, number) for number in range(len(own))]
     tokens = own
     for block in decoder.transformer.blocks:

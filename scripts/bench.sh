@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# One part of `make bench`. Each takes some minutes alone on two cores.
+#
+# usage: scripts/bench.sh PYTHON PART
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH=src
+run() { "$python" "benchmarks/$1.py" "${@:2}"; }
+python=$1
+case $2 in
+    encoder) run encoder samari transformers ;;
+    openvino) run encoder samari openvino ;;
+    onnxruntime) run encoder samari onnxruntime ;;
+    segment-anything) run encoder samari segment_anything ;;
+    bfloat16)
+        run encoder "samari bfloat16" transformers "openvino bfloat16"
+        run accuracy && run accuracy --base --images 2 --side 6 ;;
+    memory) run encoder samari "samari bfloat16" transformers segment_anything openvino --memory ;;
+    click)
+        run click click && run click click --bundled
+        run click points -n 5 && run click points --bundled -n 5 ;;
+    startup) run startup ;;
+    report) run report ;;
+    *) printf 'bench: there is no part %s\n' "$2" >&2; exit 2 ;;
+esac
