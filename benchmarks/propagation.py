@@ -2,11 +2,12 @@
 """Quality of propagation on stacks with truth, against two simple ways to do it.
 
 Every object gets one prompt, the box around it on its plane of largest area; the same prompts and
-model for all three. `samari` is `Session.propagate` for all objects in one run. The baselines go
-from plane to plane in both directions, object by object: (a) previous mask's box grown by 2.5 %,
-one mask, stop when the overlap with the previous mask is below 0.8; (b) the previous mask's point
-farthest from its outline, one mask, stop below 0.5. Printed are the mean 3D overlap, the share of
-objects of at least 0.5, and the mean of the paired difference with its bootstrap interval.
+model for all three, asked as those of a user are. `samari` is `Session.propagate` for all objects
+in one run. The baselines go from plane to plane in both directions, object by object: (a) previous
+mask's box grown by 2.5 %, one mask, stop when the overlap with the previous mask is below 0.8; (b)
+the previous mask's point farthest from its outline, one mask, stop below 0.5. Printed are the mean
+3D overlap, the share of objects of at least 0.5, and the mean of the paired difference with its
+bootstrap interval.
 
 usage: propagation.py DATA [--objects N] [--model NAME] [--stacks NAME ...] [--json FILE]
 
@@ -24,11 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.pictures import PlanePicture
 from samari.engine.planes import PlaneIndex
 from samari.engine.predict import Segmenter
 from samari.engine.prompts import PlanePrompts
 from samari.engine.regions import Region
 from samari.engine.session import Session
+from samari.engine.steps import result_of
+from samari.engine.tiled import answer_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,8 +113,8 @@ def baseline(
         for way in (1, -1):
             last, index = seed, plane + way
             while 0 <= index < depth and last.any():
-                rgb = session.planes.rgb_plane(PlaneIndex("YX", (index,)))
-                answer = segmenter.predict_prompts(segmenter.encode(rgb), prompt(last), False)
+                picture = PlanePicture(session.planes, PlaneIndex("YX", (index,)))
+                answer = result_of(answer_steps(segmenter, picture, prompt(last), False))
                 if overlap(answer.mask, last) < stop:
                     break
                 last = whole[index] = answer.mask
@@ -126,17 +130,15 @@ def scores_of(
     session = Session(image, axes="ZYX", segmenter=segmenter)
     seeds, labels = {}, {}
     for label, plane in objects(truth, most):
-        rgb = session.planes.rgb_plane(PlaneIndex("YX", (plane,)))
+        picture = PlanePicture(session.planes, PlaneIndex("YX", (plane,)))
         box = box_around(truth[plane] == label)
-        mask = segmenter.predict_prompts(segmenter.encode(rgb), PlanePrompts(box=box), None).mask
+        mask = result_of(answer_steps(segmenter, picture, PlanePrompts(box=box))).mask
         seeds[label] = plane, mask
         session.add_box((plane, box[0], box[1]), (plane, box[2], box[3]))
         try:
             (labels[label],) = session.accept()
         except ValueError:
             session.discard()  # nothing of it is free
-    for index in range(len(image)):
-        segmenter.encode(session.planes.rgb_plane(PlaneIndex("YX", (index,))))  # for all alike
     results, seconds = {}, {}
     for name, prompt, stop in (("a", by_box, 0.8), ("b", by_point, 0.5)):
         start = time.perf_counter()
