@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,24 @@ def test_on_a_busy_processor_clicks_stay_with_one_thread_and_others_try_again() 
     for _ in range(20):  # it has become idle
         threads.note(2, 0.03)
     assert threads.choose(waited_for=True) == 2
+
+
+def test_where_trials_are_lost_again_and_again_they_become_rare() -> None:
+    threads = ComputeThreads(2)
+    threads.note(1, 0.05)
+    threads.note(2, 2.6)
+    trials = []
+    for number in range(500):
+        chosen = threads.choose(waited_for=False)
+        threads.note(chosen, 0.05 if chosen == 1 else 2.6)
+        trials += [number] * (chosen == 2)
+    assert 3 <= len(trials) <= 8
+    assert np.all(np.diff(trials) > 1.5 * np.diff([0, *trials])[:-1])
+    chosen = []
+    for _ in range(1500):  # it has become idle
+        chosen.append(threads.choose(waited_for=False))
+        threads.note(chosen[-1], 0.05 if chosen[-1] == 1 else 0.03)
+    assert chosen[-50:].count(2) >= 40
 
 
 def test_a_click_tries_the_other_number_now_and_then_if_it_was_about_as_quick() -> None:

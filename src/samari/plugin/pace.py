@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: A trial of the other number of threads comes once in so many computations that nobody waits for,
 #: and once in so many that somebody waits for, if it was not much slower the last time.
 _TRIAL, _TRIAL_WAITED = 8, 20
+#: After a trial that took more than so many times as long, twice as many go by until the next one.
+_LOST = 2
 #: Seconds after which a waiting thread asks for Python's lock while the model computes.
 _HANDOVER = 0.0005
 #: Weight of the newest measurement.
@@ -41,7 +43,8 @@ class ComputeThreads:
     def __init__(self, most: int) -> None:
         self.most = most
         self._seconds: dict[int, float] = {}
-        self._count = 0
+        self._since_trial = 0
+        self._patience = 1
 
     def choose(self, waited_for: bool) -> int:
         """Return the number of threads for the next short computation."""
@@ -52,15 +55,20 @@ class ComputeThreads:
             return best
         if other not in known:
             return other
-        self._count += 1
+        self._since_trial += 1
         if waited_for:
-            trial = self._count % _TRIAL_WAITED == 0 and known[other] < 2 * known[best]
+            trial = self._since_trial >= _TRIAL_WAITED and known[other] < _LOST * known[best]
         else:
-            trial = self._count % _TRIAL == 0
+            trial = self._since_trial >= _TRIAL * self._patience
+        if trial:
+            self._since_trial = 0
         return other if trial else best
 
     def note(self, threads: int, seconds: float) -> None:
         """Remember what a computation took."""
+        quickest = min(self._seconds.values(), default=seconds)
+        if self._seconds.get(threads, quickest) > quickest:
+            self._patience = self._patience * 2 if seconds > _LOST * quickest else 1
         before = self._seconds.get(threads, seconds)
         self._seconds[threads] = (1 - _NEWEST) * before + _NEWEST * seconds
 
