@@ -69,7 +69,7 @@ def _encoders(runs: dict) -> list[str]:
         "",
         f"Measured on: {'; '.join(machines)}.",
         "",
-        "![](images/performance.png)",
+        "![Seconds of each encoder, and the floor of its run](images/performance.png)",
         "",
     ]
 

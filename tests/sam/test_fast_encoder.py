@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from samari.sam import fast_encoder
-from samari.sam.packed import PackedLinear
+from samari.sam.packed import PackedLinear, _can_pack
 
 from .test_golden import assert_close
 
@@ -57,6 +57,8 @@ def packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
     if request.param == "without the private operators":
         monkeypatch.setattr("samari.sam.packed._reordered", missing)
+        _can_pack.cache_clear()
+        request.addfinalizer(_can_pack.cache_clear)
     elif not torch.backends.mkldnn.is_available():
         pytest.skip("this torch cannot pack")
     return pack
