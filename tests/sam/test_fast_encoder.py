@@ -13,7 +13,7 @@ from samari.sam.packed import PackedLinear, _can_pack
 from .test_golden import assert_close
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from samari.sam import SamModel
@@ -42,7 +42,9 @@ def quick(model: SamModel, image: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.fixture(params=["packed", "not packed", "without the private operators"])
-def packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def packed(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[SamModel], None]]:
     """Pack a network, as an installation of torch can or cannot do it."""
 
     def missing(*_: Any) -> None:
@@ -58,10 +60,10 @@ def packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     if request.param == "without the private operators":
         monkeypatch.setattr("samari.sam.packed._reordered", missing)
         _can_pack.cache_clear()
-        request.addfinalizer(_can_pack.cache_clear)
     elif not torch.backends.mkldnn.is_available():
         pytest.skip("this torch cannot pack")
-    return pack
+    yield pack
+    _can_pack.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["square", "deep", "no_rel_pos"])
