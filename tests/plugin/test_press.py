@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,21 @@ def test_a_press_that_becomes_no_click_leaves_no_trace(ready: Any, qtbot: Any, d
     assert not c.session.history.can_undo
     assert not c.preview.data.any()
     assert not np.any(c.session.labels)
+
+
+def test_while_a_click_is_being_answered_the_next_press_asks_nothing(
+    ready: Any, discs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand, c = ready()
+    gate, predict = threading.Event(), discs.predict_prompts
+    monkeypatch.setattr(discs, "predict_prompts", lambda *a: gate.wait(30) and predict(*a))
+    hand.click((40, 60))
+    QTest.mousePress(hand.native, LEFT, NONE, hand.at((44, 70)))
+    assert c._inference.ahead._next is None
+    gate.set()
+    QTest.mouseRelease(hand.native, LEFT, NONE, hand.at((44, 70)))
+    assert c.wait(30)
+    assert [len(prompts.points) for prompts in discs.decoded] == [1, 2]
 
 
 def test_prompts_behind_an_early_enter_are_left_to_the_release(

@@ -162,7 +162,12 @@ class Inference:
         self._update()
 
     def expect(self, part: PendingPart) -> None:
-        """Begin to answer what a click will ask whose button is down and not yet up again."""
+        """Begin to answer what a click will ask whose button is down and not yet up again.
+
+        Not in a row of quick clicks: while one is being answered, the next has enough time.
+        """
+        if self._asked:
+            return
         prompts = part.prompts.asked
         place, _ = self._place_of(Request(part.plane, prompts))
         if self.prefetch.is_ready(place) and self.ahead.recall(part.plane, prompts) is None:
