@@ -26,20 +26,16 @@ class Model:
     model_hash: str = "b1"
     device: str = "cpu"
     picture_size: int = 1 << 20
-    zoom_size: int = 0
-    zoom_size: int = 0
     encoded: list[int] = field(default_factory=list)
     pictures: list[tuple[int, int]] = field(default_factory=list)
-    enlarged: list[int] = field(default_factory=list)
     scores: dict[int, float] = field(default_factory=dict)
 
     def encode_steps(
-        self, rgb: Any, plane_shape: tuple[int, int] | None = None, enlarge: int = 1
+        self, rgb: Any, plane_shape: tuple[int, int] | None = None
     ) -> Generator[tuple[int, int], None, Any]:
         yield 1, 2
         yield 2, 2
         self.pictures.append(plane_shape or rgb.shape[:2])
-        self.enlarged.append(enlarge)
         self.encoded.append(int(rgb[0, 0, 0]))  # the corner tells the plane
         return Plane(rgb[..., 0], self)
 

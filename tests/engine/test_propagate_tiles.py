@@ -120,35 +120,3 @@ def test_the_bundled_model_follows_what_it_could_not_see_in_the_whole_plane() ->
     session.propagate(label)
     ours = session.labels == label
     assert np.count_nonzero(ours & truth) > 0.5 * np.count_nonzero(ours | truth)
-
-
-def test_small_planes_are_enlarged_as_a_whole_for_small_objects(model: Model) -> None:
-    """Once for all objects of about a size, and never beyond the model's picture."""
-    model.picture_size, model.zoom_size = 256, 64
-    image = np.zeros((5, 40, 60), np.uint8)
-    image[:, 4:8, 5:9], image[:, 4:8, 20:24], image[:, 12:36, 30:54] = 200, 180, 160
-    session = opened(image, model, 2)
-    session.propagate([1, 2, 3])
-    np.testing.assert_array_equal(session.labels > 0, image > 0)
-    # The two small ones share a picture on each of the four planes, as large as the zoom allows.
-    assert sorted(model.enlarged) == [1] * 4 + [4] * 4
-    assert set(model.pictures) == {(40, 60)}
-    model.picture_size = 128
-    model.enlarged.clear()
-    session.propagate([2, 3])
-    assert set(model.enlarged) == {2}
-
-
-def test_the_bundled_model_follows_small_objects_of_a_small_plane() -> None:
-    truth = np.zeros((5, 60, 60), bool)
-    y, x = np.indices(truth.shape[1:])
-    for z in range(5):
-        truth[z] = (y - 25 - z) ** 2 + (x - 30) ** 2 <= 5**2
-    noise = np.random.default_rng(0).normal(0, 6, truth.shape)
-    image = np.clip(40 + noise + 120 * truth, 0, 255).astype(np.uint8)
-    session = Session(image, axes="ZYX", segmenter=Segmenter("samari-tiny"))
-    session.add_box((0, 19.5, 24.5), (0, 30.5, 35.5))
-    (label,) = session.accept()
-    session.propagate(label)
-    ours = session.labels == label
-    assert np.count_nonzero(ours & truth) > 0.6 * np.count_nonzero(ours | truth)

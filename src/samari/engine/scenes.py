@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from samari.engine.pictures import ArrayPicture, PlanePicture, pixels_read
+from samari.engine.pictures import PlanePicture, pixels_read
 from samari.engine.prompts import PlanePrompts
 from samari.engine.tiled import MAX_READ, encode_tile
-from samari.engine.tiles import Tile, TilePyramid
+from samari.engine.tiles import TilePyramid
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from samari.engine.planes import ImagePlanes, PlaneIndex
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Contrast, Region
+    from samari.engine.tiles import Tile
 
 #: Encoded tiles held for the way back, in bytes; beyond that one may be encoded a second time.
 HELD_BYTES = 2**31
@@ -77,9 +77,7 @@ class Scenes:
     """
 
     def __init__(self, planes: ImagePlanes, model: Segmenter, view: str) -> None:
-        shape = planes.shape_of(view)
-        self.pyramid = TilePyramid(shape, model.picture_size, model.zoom_size)
-        self._enlarged = max(0, math.floor(math.log2(model.picture_size / max(shape))))
+        self.pyramid = TilePyramid(planes.shape_of(view), model.picture_size)
         self._planes, self._model = planes, model
         self._held: dict[tuple[PlaneIndex, Tile], Scene] = {}
         self._grey_at = lru_cache(_READ_ONCE)(self._read_grey)
@@ -87,16 +85,10 @@ class Scenes:
     def tiles(self, plane: PlaneIndex, region: Region, last: Tile | None = None) -> Iterator[Tile]:
         """Yield the tiles in which a region can be looked for, the finest first.
 
-        As for prompts (`TilePyramid.for_prompts`), but a plane is enlarged for small objects only
-        as a whole: for others that are as small it is encoded once. The tile that a region was last
-        seen in is kept as long as it holds the region, and no finer one does.
+        As for prompts (`TilePyramid.for_prompts`). The tile it was last seen in is kept as long as
+        it holds the region, and no finer one does.
         """
-        prompts = PlanePrompts(box=region.grown_box(0.0))
-        level = max(self.pyramid.finest(prompts), -self._enlarged)
-        if level < 0:
-            yield Tile(self.pyramid.whole.box, level)
-            return
-        coming = (tile for tile in self.pyramid.for_prompts(prompts) if tile.level >= 0)
+        coming = self.pyramid.for_prompts(PlanePrompts(box=region.grown_box(0.0)))
         finest = next(coming)
         stays = last is not None and last.level == finest.level
         if last is not None and stays and self.pyramid.holds(last, region.grown_box(0.0)):
@@ -109,7 +101,7 @@ class Scenes:
 
     def contrast(self, plane: PlaneIndex, tile: Tile, region: Region) -> Contrast:
         """Return the contrast of a region that is known, in a tile that is not encoded."""
-        if tile.level > 0:
+        if tile.level:
             return _contrast(PlanePicture(self._planes, plane), region)
         row, col = tile.corner
         return region.moved(-row, -col).contrast(self._grey_at(plane, tile))
@@ -122,14 +114,12 @@ class Scenes:
         if held is not None:
             return held
         picture = PlanePicture(self._planes, plane)
-        if tile.level > 0:
-            embedding, grey = (yield from encode_tile(self._model, picture, tile)), None
+        if tile.level:
+            scene = Scene((yield from encode_tile(self._model, picture, tile)), tile, picture, None)
         else:
-            # Read once, for the model and for the contrast.
             rgb = self._read(plane, tile)
-            part, here = ArrayPicture(rgb), Tile((0, 0, *tile.shape), tile.level)
-            embedding, grey = (yield from encode_tile(self._model, part, here)), grey_of(rgb)
-        scene = Scene(embedding, tile, picture, grey)
+            embedding = yield from self._model.encode_steps(rgb)
+            scene = Scene(embedding, tile, picture, grey_of(rgb))
         room = HELD_BYTES - sum(one.nbytes for one in self._held.values())
         if hold and scene.nbytes <= room:
             self._held[plane, tile] = scene

@@ -111,7 +111,7 @@ class TilePyramid:
             around = tuple(
                 choose(box[i] for box in boxes) for i, choose in enumerate((min, min, max, max))
             )
-            for level in range(self.finest(prompts), self.top):
+            for level in range(self._finest(prompts), self.top):
                 for box in (boxes[0], around):
                     tile = self.at(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), level)
                     if self.holds(tile, around):
@@ -151,7 +151,7 @@ class TilePyramid:
         """Return the longest edge of the tiles of a level, in pixels of the plane."""
         return self.side << level if level >= 0 else self.zoom >> -level
 
-    def finest(self, prompts: PlanePrompts) -> int:
+    def _finest(self, prompts: PlanePrompts) -> int:
         """Return the level to begin at: below 0 for a box that is small in the zoom's pictures."""
         if not self.zoom or prompts.box is None:
             return 0

@@ -108,7 +108,7 @@ class Tracker:
         return mask_prompt(region.on(tile.box), self._frame(tile))
 
     def _frame(self, tile: Tile) -> Frame:
-        return self._rule.frame(tile.shape, 1 << max(0, -tile.level))
+        return self._rule.frame(tile.shape)
 
     def _regions(self, logits: NDArray[np.float32], tile: Tile) -> Iterator[Region | None]:
         for mask, box in zip(*masks_of(logits, self._frame(tile)), strict=True):
