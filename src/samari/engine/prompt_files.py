@@ -233,4 +233,3 @@ def _plane(row: PromptRow, planes: ImagePlanes) -> PlaneIndex:
     plane = PlaneIndex("YX", tuple(row.position[letter] for letter in further))
     planes.check(plane)
     return plane
-
