@@ -143,3 +143,21 @@ def test_labels_of_another_shape_are_refused_in_words(annotated: Annotated, nois
 
     with pytest.raises(InputError, match=r"\(40, 40\).*needs \(50, 50\)"):
         annotated(noise(50, 50), labels=Labels(np.zeros((40, 40), int)))
+
+
+def test_the_screen_follows_right_after_a_step_and_not_within(
+    annotated: Annotated, noise: Noise, qtbot: Any
+) -> None:
+    c = annotated(noise(60, 60))
+    c.points.add([30, 30])
+    assert c.wait()
+    drawn: list[int] = []
+    c.labels_layer.events.set_data.connect(lambda: drawn.append(int(c.labels_layer.data.max())))
+    c.accept()
+    c.undo()
+    c.redo()
+    assert drawn == []
+    qtbot.waitUntil(lambda: drawn == [1], timeout=5_000)
+    c.undo()
+    c.close()
+    assert drawn == [1, 0]

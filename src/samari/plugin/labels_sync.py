@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qtpy.QtCore import QTimer
 
 from samari.plugin.layers import make_labels
 from samari.plugin.strokes import read_stroke
@@ -50,6 +51,10 @@ class LabelsSync:
         self._source = source
         self._session = session
         self._stale = False
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._show_all)
         self._travelling = False
         if layer is None:
             layer = make_labels(source, session.labels)
@@ -84,17 +89,22 @@ class LabelsSync:
             self._show_all()
 
     def on_event(self, event: SessionEvent) -> None:
-        """Follow the Session; the screen is refreshed once a step."""
+        """Follow the Session; the screen is refreshed once a step, right after it.
+
+        A step has enough to do: napari takes as long for a large plane as for all the rest.
+        """
         if event.kind == "labels":
             self._stale |= event.replaced or self._on_screen(event.slices)
             if event.replaced:
                 self._array = self._source.layer_array(self._session.labels)
                 self.layer.data = self._array
         elif event.kind == "history" and self._stale:
-            self._show_all()
+            self._soon.start()
 
     def close(self) -> None:
         """Let the layer go; it stays in the viewer."""
+        if self._soon.isActive():
+            self._show_all()
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.data.disconnect(self._on_data)
 
@@ -159,5 +169,6 @@ class LabelsSync:
         )
 
     def _show_all(self) -> None:
+        self._soon.stop()
         self._stale = False
-        self.layer.refresh()
+        self.layer.refresh(extent=False)
