@@ -1,4 +1,4 @@
-"""Put the results of the benchmarks into docs/performance.md: ``python benchmarks/report.py``."""
+"""Put the results of the benchmarks into docs: ``python benchmarks/report.py``."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def main() -> None:
     after = rest.partition(END)[2]
     body = "\n".join(text) + "\n"
     page.write_text(before + BEGIN + body + END + after, encoding="utf-8")
+    (DOCS / "performance.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(body)
 
 
