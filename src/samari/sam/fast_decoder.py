@@ -9,9 +9,8 @@ width of the image instead, the same product in another order: ``q (W k) = (q W)
 The image is worked on in strips that stay in the processor's cache. Temporaries as large as the
 image cost more than the arithmetic: the system hands out their pages anew each time.
 
-A click of the bundled model at 512 x 512 takes 25 ms on one thread, 56 by the plain modules. Of that
-gain, masks that are drawn line by line are 2.4 ms, and keys and values that are kept for the first
-look 1.
+A click of the bundled model at 512 x 512 takes 25 ms on one thread here, 56 by the plain modules
+(medians of 30 on one Zen 3 core, one after the other).
 """
 
 from __future__ import annotations
