@@ -13,6 +13,7 @@ from samari.plugin.keys import key_of
 if TYPE_CHECKING:
     from samari.plugin.controller import Controller
 
+
 class PropagatePanel(QWidget):
     """Starts a propagation, and says which planes it may go to.
 
