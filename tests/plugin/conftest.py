@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
     from samari.engine.prompts import PlanePrompts
 
-LEFT = Qt.MouseButton.LeftButton
-NONE = Qt.KeyboardModifier.NoModifier
+LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 class Seen(NamedTuple):
