@@ -65,4 +65,7 @@ def test_train_then_export_then_evaluate(
     assert "click_1_otsu" not in figures
     assert (tmp_path / "t.md").read_text().startswith("|  | test |")
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    for option, path in (("--markdown", "no/t.md"), ("--sheet", "no/s.png"), ("--sheet", "sheet")):
+        with pytest.raises(InputError, match="cannot write"):
+            command(*score, option, str(tmp_path / path))
     assert figures["box"]["objects"] == figures["click_3"]["objects"] == 3

@@ -55,3 +55,24 @@ def test_objects_at_the_edge_and_large_ones_fit(discs: Sample, tmp_path: Path) -
     sheet.save(tmp_path / "sheet.png")
     picture = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert picture.shape == (SIDE + 2 * 16 + 2 * GAP, GAP + SIDE + GAP, 3)
+
+
+def test_thin_images_can_be_drawn(discs: Sample, tmp_path: Path) -> None:
+    labels = np.zeros((600, 2), np.int32)
+    labels[100:500] = 1
+    thin = replace(discs, image=np.zeros((600, 2, 3), np.uint8), labels=labels)
+    sheet = Sheet()
+    sheet.add(example(thin, 0.4, "click_1"))
+    sheet.save(tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_of_many_examples_a_fair_sample_is_kept(discs: Sample) -> None:
+    sheet = Sheet(count=1, most=30)
+    for value in np.linspace(0, 1, 600):
+        sheet.add(example(discs, value, "box"))
+    (held,) = sheet._held.values()
+    kept = [value for value, _ in held]
+    assert len(kept) == 30
+    assert 0.3 < np.mean(kept) < 0.7
+    assert min(kept) < 0.2 < 0.8 < max(kept)

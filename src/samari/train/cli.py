@@ -47,7 +47,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     score.add_argument("--no-baselines", action="store_true", help="score the model alone")
     score.add_argument("--json", action="store_true", help="print JSON in place of tables")
     score.add_argument("--markdown", type=Path, metavar="FILE", help="write one table of all sets")
-    score.add_argument("--sheet", type=Path, metavar="FILE", help="write a picture of examples")
+    score.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="write a picture of examples, PNG or JPEG"
+    )
     score.set_defaults(run=_evaluate)
 
     export = commands.add_parser("export", help="write a checkpoint as a model folder")
@@ -87,6 +89,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from samari.train.report import as_markdown, as_text, report
     from samari.train.sheet import Sheet
 
+    _check_files(arguments.markdown, arguments.sheet)
     segmenter = Segmenter(arguments.model)
     sheet, tables, found = Sheet(), {}, {}
     for name in arguments.sets or ["dsb2018"]:
@@ -108,14 +111,25 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(f"{name} {arguments.split}, {segmenter.model_name} {segmenter.model_hash[:12]}")
             print(as_text(scores), flush=True)
+    if arguments.json:
+        head = {"model": segmenter.model_name, "hash": segmenter.model_hash}
+        print(json.dumps({**head, "split": arguments.split, "sets": tables}, indent=1), flush=True)
     if arguments.markdown is not None:
         arguments.markdown.write_text(as_markdown(found))
     if arguments.sheet is not None:
         sheet.save(arguments.sheet)
-    if arguments.json:
-        head = {"model": segmenter.model_name, "hash": segmenter.model_hash}
-        print(json.dumps({**head, "split": arguments.split, "sets": tables}, indent=1))
     return 0
+
+
+def _check_files(markdown: Path | None, sheet: Path | None) -> None:
+    """Raise an InputError, before hours of work, where their results could not be written."""
+    from samari.errors import InputError
+
+    for path in (markdown, sheet):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"cannot write {sheet}: the name must end with .png or .jpg")
 
 
 def _counted(tell: Callable[[int, int], None], total: int) -> Callable[[str], None]:

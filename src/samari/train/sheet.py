@@ -28,16 +28,28 @@ class Sheet:
     count : int
         Pictures of each kind in a row: the worst tenth's, the middle's and the best third's are
         drawn at random, so that the row is no choice of anybody's.
+    most : int
+        Examples of a row that are kept to choose from, drawn at random from all.
     """
 
-    def __init__(self, count: int = 3) -> None:
+    def __init__(self, count: int = 3, most: int = 300) -> None:
         self._count = count
+        self._most = most
+        self._rng = np.random.default_rng(0)
+        self._seen: dict[tuple[str, str], int] = {}
         self._held: dict[tuple[str, str], list[tuple[float, Image.Image]]] = {}
 
     def add(self, example: Example) -> None:
-        """Draw one example, and keep it in case it is chosen."""
-        row = self._held.setdefault((example.sample.dataset, example.measure), [])
-        row.append((example.iou, _picture(example)))
+        """Keep one example in case it is chosen."""
+        key = (example.sample.dataset, example.measure)
+        row = self._held.setdefault(key, [])
+        self._seen[key] = self._seen.get(key, 0) + 1
+        # Each of all that were seen is among those kept with the same chance (reservoir sampling).
+        place = int(self._rng.integers(self._seen[key]))
+        if len(row) < self._most:
+            row.append((example.iou, _picture(example)))
+        elif place < self._most:
+            row[place] = (example.iou, _picture(example))
 
     def save(self, path: Path) -> None:
         """Write the sheet; the format is that of the file's name."""
@@ -82,7 +94,7 @@ def _picture(example: Example) -> Image.Image:
     )
     zoom = SIDE / (2 * half)
     # Reduced where objects are larger than the picture, enlarged pixel by pixel where smaller.
-    size = tuple(round((part.stop - part.start) * zoom) for part in window)[::-1]
+    size = tuple(max(1, round((part.stop - part.start) * zoom)) for part in window)[::-1]
     picture = np.zeros((SIDE, SIDE, 3), np.uint8)
     small = Image.fromarray(np.ascontiguousarray(example.sample.image[window])).resize(size)
     picture[: size[1], : size[0]] = np.asarray(small)
