@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 import weakref
@@ -63,7 +64,8 @@ def new_labels(shape: Sequence[int]) -> Any:
 def copy_of(labels: Any) -> Any:
     """Return a copy of labels: in memory, or of a zarr array in a folder, in another folder.
 
-    There only what was written is copied, without reading it.
+    There only what was written is copied, without reading it: the array, and nothing else of its
+    store. A chunk that is deleted meanwhile is background, as it is in the array from then on.
     """
     root = getattr(getattr(labels, "store", None), "root", None)
     if root is None:
@@ -71,11 +73,30 @@ def copy_of(labels: Any) -> Any:
     import zarr
 
     folder = _folder()
-    # A chunk that is being written has a name of its own until it is complete.
-    shutil.copytree(root, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.partial"))
-    array = zarr.open_array(folder, path=labels.path, mode="r")
+    try:
+        shutil.copytree(
+            os.path.join(root, labels.path),
+            folder,
+            dirs_exist_ok=True,
+            # A chunk that is being written has a name of its own until it is complete.
+            ignore=shutil.ignore_patterns("*.partial"),
+            copy_function=_copy_file,
+        )
+        array = zarr.open_array(folder, mode="r")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
     return array
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copy a file, unless it is gone: zarr deletes a chunk that becomes all background."""
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(target)):
+            raise
 
 
 def _folder() -> str:
