@@ -71,14 +71,50 @@ class PackedLinear(nn.Module):
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> PackedLinear:
         """Follow `to` and the like; what changes nothing costs nothing."""
         super()._apply(fn, recurse)
-        moved = fn(torch.empty(0, dtype=self.dtype))
-        if moved.dtype != self.dtype or moved.device.type != "cpu":
+        held = self._weight
+        moved = fn(torch.empty(0, dtype=held.dtype, device=held.device))
+        if moved.dtype != held.dtype or moved.device != held.device:
             self._weight = _packed(fn(self.weight))
         return self
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[prefix + "weight"] = self.weight
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        name = prefix + "weight"
+        others = {key: value for key, value in state_dict.items() if key != name}
+        told = missing_keys, unexpected_keys, error_msgs
+        super()._load_from_state_dict(others, prefix, local_metadata, strict, *told)
+        if name not in state_dict:
+            missing_keys.append(name)
+            return
+        weight, shape = state_dict[name], (self.out_features, self.in_features)
+        if tuple(weight.shape) != shape:
+            error_msgs.append(
+                f"size mismatch for {name}: its shape is {tuple(weight.shape)}, not {shape}"
+            )
+            return
+        held = self._weight
+        self._weight = _packed(weight.detach().to(held.device, held.dtype, copy=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of; a packed weight can be neither copied nor written."""
+        return {**self.__dict__, "_weight": self.weight}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what a copy is made of."""
+        super().__setstate__(state)
+        self._weight = _packed(self._weight)
 
 
 def pack(module: nn.Module, dtype: torch.dtype) -> None:
