@@ -17,6 +17,7 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
+from samari.plugin import painting
 from samari.plugin.labels_overview import LabelsOverview
 from samari.plugin.labels_sync import LabelsSync
 from samari.plugin.large_labels import KEY, LargeLabels
@@ -94,6 +95,8 @@ class LabelsWindow:
         self._box: Box | None = None
         self._coming: tuple[Box, NDArray[Any]] | None = None
         self._stale = False
+        #: Whether the part must be read again, even if the view stays.
+        self._again = False
         self._work: deque[Iterator[None]] = deque()
         self._turns = _timer(0, self._turn)
         self._rest = _timer(_REST_MS, self.follow)
@@ -173,9 +176,12 @@ class LabelsWindow:
         plane = self._source.shown_plane(self._viewer, planes)
         if plane is None:
             return
+        if self._is_painting():
+            self._rest.start()
+            return
         box = self._around(plane, self._source.looked_at(self._viewer, planes, plane))
         target = self._box if self._coming is None else self._coming[0]
-        if box != target:
+        if box != target or (self._again and self._coming is None):
             self._go(box)
 
     def settle(self) -> None:
@@ -216,19 +222,26 @@ class LabelsWindow:
             within = (slice(None),) * axis + (strip,)
             data[within] = self._session.labels[tuple(where)]
             yield
+        if self._is_painting():
+            self._coming, self._again = None, True
+            self._rest.start()
+            return
         self._lay(box, data)
+
+    def _is_painting(self) -> bool:
+        """Whether something half painted has its place in the part that is shown."""
+        active = self._viewer.layers.selection.active is self.layer
+        return painting.in_stroke(self.layer) or (active and painting.in_polygon(self.layer))
 
     def _lay(self, box: Box, data: NDArray[Any]) -> None:
         """Show labels at their place; napari draws anew as rarely as it allows."""
-        self._coming = None
+        self._coming, self._again = None, False
         self._box = box
         at = np.array(self._source.to_layer([one.start for one in box]))
         self._offset = at
         translate = self._origin + self._source.displacement(self.layer, at)
         shown = self._source.layer_array(data)
-        held = getattr(self.layer, "_undo_history", None)
-        if held:
-            held.clear()  # strokes elsewhere: this history has them, napari's must not
+        painting.forget(self.layer)  # strokes elsewhere: this history has them
         self._array = shown
         self.layer.data = shown
         if not np.array_equal(self.layer.translate, translate):
