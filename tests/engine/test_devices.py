@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from samari.engine import devices
 from samari.engine.devices import choose_device, choose_dtype
+from samari.engine.predict import Segmenter
 from samari.errors import InputError
+from samari.zoo import load
 
 #: As it is, before `tests/conftest.py` makes every processor alike.
 in_this_process = devices.has_bfloat16
@@ -44,3 +47,22 @@ def test_a_torch_that_cannot_tell_means_float32(monkeypatch):
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.delattr(torch.cpu, name, raising=False)
     assert not in_this_process()
+
+
+@pytest.mark.parametrize("first", ["bfloat16", "float16"])
+def test_a_model_that_was_rounded_does_not_pass_for_an_exact_one(tiny_model_folder, first):
+    loaded = load(tiny_model_folder)
+    rounded = Segmenter(loaded, "cpu", first)
+    with pytest.raises(InputError, match=rf"rounded to {first}.*float32; load the model again"):
+        Segmenter(loaded, "cpu", "float32")
+    rgb = np.zeros((30, 40, 3), np.uint8)
+    wanted = rounded.encode(rgb).features
+    again = Segmenter(loaded, "cpu", first)
+    assert torch.equal(again.encode(rgb).features, wanted)
+    assert Segmenter(load(tiny_model_folder), "cpu", "float32").dtype == "float32"
+
+
+def test_an_exact_model_may_be_rounded_later(tiny_model_folder):
+    loaded = load(tiny_model_folder)
+    Segmenter(loaded, "cpu", "float32")
+    assert Segmenter(loaded, "cpu", "bfloat16").dtype == "bfloat16"

@@ -252,9 +252,26 @@ def test_segmenters_share_a_cache_and_models_do_not_meet_in_it(tiny_model_folder
     rgb = picture(30, 40, 3)
     embedding = one.encode(rgb)
     assert same_model.cached(rgb) is embedding
-    half = Segmenter(tiny_model_folder, "cpu", "bfloat16", cache=cache)
-    assert half.cached(rgb) is None
     assert padded.model_hash != one.model_hash
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_lower_precision_uses_what_float32_encoded_and_not_the_other_way(
+    tiny_model_folder, dtype
+):
+    cache = EmbeddingCache()
+    exact = Segmenter(tiny_model_folder, "cpu", "float32", cache=cache)
+    half = Segmenter(tiny_model_folder, "cpu", dtype, cache=cache)
+    one, other = picture(30, 40, 3), picture(30, 40, 3, seed=1)
+    assert half.cached(one) is None
+    embedding = exact.encode(one)
+    assert half.cached(one) is embedding
+    assert list(half.encode_steps(one)) == []
+    rounded = half.encode(other)
+    assert half.cached(other) is rounded
+    assert exact.cached(other) is None
+    exact.encode(other)
+    assert half.cached(other) is rounded
 
 
 def test_an_embedding_of_another_model_is_refused(segmenter, padded):

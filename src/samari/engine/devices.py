@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from samari.errors import InputError
+from samari.sam.packed import PackedLinear, precision
 
 if TYPE_CHECKING:
     from samari.sam import SamModel
@@ -69,11 +71,35 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+def key_suffixes(dtype: torch.dtype) -> tuple[str, ...]:
+    """Return what tells the embeddings of a dtype from others, and then what else serves as well.
+
+    Those of float32, which are exact, serve every dtype.
+    """
+    own = f"/{dtype}".replace("torch.", "")
+    return ("",) if dtype == torch.float32 else (own, "")
+
+
 def for_inference(network: SamModel, device: torch.device, dtype: torch.dtype) -> SamModel:
     """Return a network as it computes fastest on a device, its encoder in a dtype.
 
     It is changed in place. Prompt encoder and mask decoder compute in float32.
+
+    Raises
+    ------
+    InputError
+        If the encoder was rounded to another dtype before. What was lost does not come back, and
+        its embeddings would pass for those of the dtype.
     """
+    linear = (nn.Linear, PackedLinear)
+    layers = network.vision_encoder.layers.modules()
+    held = next((precision(layer) for layer in layers if isinstance(layer, linear)), dtype)
+    if torch.promote_types(held, dtype) != held:
+        wanted, rounded = (str(name).removeprefix("torch.") for name in (dtype, held))
+        raise InputError(
+            f"the image encoder of this model was rounded to {rounded} when it was used before, so "
+            f"it cannot compute in {wanted}; load the model again, with samari.zoo.load"
+        )
     network = network.float().eval().requires_grad_(False).to(device)
     if device.type == "cpu" and dtype != torch.float16:
         network.pack(dtype)

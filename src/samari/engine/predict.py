@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from samari.engine.decoding import StepDecoder
-from samari.engine.devices import choose_device, choose_dtype, for_inference
+from samari.engine.devices import choose_device, choose_dtype, for_inference, key_suffixes
 from samari.engine.embedding import Embedding, EmbeddingCache, content_key
 from samari.engine.frames import FrameRule
 from samari.engine.inputs import as_plane, prompts_of, prompts_of_each
@@ -276,8 +276,8 @@ class Segmenter:
         InputError
             If `rgb` is not uint8 of shape (H, W, 3).
         """
-        key = self._key(rgb, plane_shape, enlarge)
-        held = self._held(key)
+        keys = self._keys(rgb, plane_shape, enlarge)
+        held = self._held(keys)
         if held is not None:
             return held
         frame = self._rule.frame(plane_shape or (rgb.shape[0], rgb.shape[1]), enlarge)
@@ -294,14 +294,14 @@ class Segmenter:
                     features = end.value.float().contiguous(memory_format=torch.channels_last)
                     break
             yield done, total
-        embedding = Embedding(features, frame.plane_shape, frame.input_shape, key)
+        embedding = Embedding(features, frame.plane_shape, frame.input_shape, keys[0])
         self._cache.put(embedding)
         self._decoder.prepare(embedding)
         return embedding
 
     def cached(self, rgb: NDArray[np.uint8]) -> Embedding | None:
         """Return the embedding of a plane if it is held; about 1 ms for a million pixels."""
-        return self._held(self._key(rgb))
+        return self._held(self._keys(rgb))
 
     def predict_prompts(
         self, embedding: Embedding, prompts: PlanePrompts, multimask: bool | None = None
@@ -372,16 +372,16 @@ class Segmenter:
             predictions.append(Prediction(crops, bounds, *known, shape))
         return predictions
 
-    def _key(
+    def _keys(
         self, rgb: NDArray[np.uint8], shape: tuple[int, int] | None = None, enlarge: int = 1
-    ) -> str:
+    ) -> list[str]:
         # Embeddings of another precision or size differ, and a cache may be shared.
-        precision = "" if self._dtype == torch.float32 else f"/{self.dtype}"
         size = "" if enlarge == 1 else f"/x{enlarge}"
-        return content_key(rgb, self.model_hash + precision + size, shape)
+        models = (self.model_hash + own + size for own in key_suffixes(self._dtype))
+        return [content_key(rgb, model, shape) for model in models]
 
-    def _held(self, key: str) -> Embedding | None:
-        held = self._cache.get(key)
+    def _held(self, keys: list[str]) -> Embedding | None:
+        held = next(filter(None, map(self._cache.get, keys)), None)
         if held is None or held.features.device == self._device:
             return held
         features = held.features.to(self._device)
