@@ -64,6 +64,27 @@ def test_a_second_run_and_a_session_encode_nothing(
     assert len(encodings) == 6
 
 
+@pytest.mark.parametrize(("here", "there"), [(True, False), (False, True)])
+def test_it_does_not_matter_which_processor_has_bfloat16(
+    stack: Path,
+    embed: Callable[..., int],
+    tiny_model_folder: Path,
+    encodings: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    here: bool,
+    there: bool,
+) -> None:
+    monkeypatch.setattr("samari.engine.devices.has_bfloat16", lambda: here)
+    assert embed(stack) == 0
+    monkeypatch.setattr("samari.engine.devices.has_bfloat16", lambda: there)
+    cache = EmbeddingCache(files=EmbeddingFiles())
+    segmenter = Segmenter(tiny_model_folder, device="cpu", cache=cache)
+    assert segmenter.dtype == ("bfloat16" if there else "float32")
+    session = Session(tifffile.imread(stack), segmenter=segmenter, axes="ZYX")
+    session.add_point((3, 20, 30))
+    assert len(encodings) == 6
+
+
 def test_other_commands_use_the_folder_that_is_named(
     stack: Path,
     tmp_path: Path,

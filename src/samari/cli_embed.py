@@ -56,7 +56,8 @@ def _embed(arguments: argparse.Namespace) -> int:
     files = EmbeddingFiles(
         arguments.cache, int(arguments.max_gb * 1e9), half=arguments.float16, told=_refuse
     )
-    segmenter = open_segmenter(arguments, EmbeddingCache(0, files))
+    # What float32 encoded serves every processor, whatever its own precision.
+    segmenter = open_segmenter(arguments, EmbeddingCache(0, files), "float32")
     pictures = list(_pictures(planes, view, segmenter.picture_size))
     encoded = 0
     with progress_line("encoding") as progress:

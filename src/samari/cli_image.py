@@ -128,12 +128,14 @@ def open_session(
     )
 
 
-def open_segmenter(arguments: argparse.Namespace, cache: EmbeddingCache) -> Segmenter:
+def open_segmenter(
+    arguments: argparse.Namespace, cache: EmbeddingCache, dtype: str = "auto"
+) -> Segmenter:
     """Load the model that was asked for; it may be downloaded first."""
     from samari.engine.predict import Segmenter
 
     fetch_model(arguments.model)
-    return Segmenter(arguments.model, device=arguments.device, cache=cache)
+    return Segmenter(arguments.model, device=arguments.device, dtype=dtype, cache=cache)
 
 
 def fetch_model(model: str) -> None:
