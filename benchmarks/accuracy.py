@@ -14,7 +14,7 @@ import torch
 import vit_b
 from measure import save
 
-from samari.engine.everything import grid
+from samari.engine.everything_plane import grid
 from samari.engine.planes import to_rgb_uint8
 from samari.engine.predict import Segmenter
 from samari.engine.prompts import PlanePrompts
@@ -36,7 +36,8 @@ def main() -> None:
     overlaps: list[float] = []
     for name in IMAGES[: arguments.images]:
         rgb = to_rgb_uint8(np.asarray(getattr(skimage.data, name)()))
-        prompts = [PlanePrompts((tuple(p),), (1,)) for p in grid(rgb.shape[:2], arguments.side)]
+        points, _ = grid(rgb.shape[:2], arguments.side)
+        prompts = [PlanePrompts((tuple(p),), (1,)) for p in points]
         answers = [s.predict_many(s.encode(rgb), prompts, True) for s in (exact, half)]
         for one, other in zip(*answers, strict=True):
             best = one.best_index
