@@ -188,6 +188,8 @@ def test_another_controller_goes_on_with_the_same_layer(
         assert is_true(again)
         assert label in layer.data
         assert accepted(again, 700, 300) == label + 1
+        assert label + 1 in again.label_helpers[0].data
+        assert is_true(again)
     finally:
         again.close()
 

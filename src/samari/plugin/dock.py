@@ -13,6 +13,7 @@ from samari.plugin.dock_actions import DockActions
 from samari.plugin.dock_layout import DockLayout
 from samari.plugin.everything_panel import EverythingPanel
 from samari.plugin.labels_choice import LabelsChoice
+from samari.plugin.large_labels import OVERVIEW
 from samari.plugin.model_choice import ModelChoice
 from samari.plugin.objects_table import ObjectsTable
 from samari.plugin.pace import collector_at_rest
@@ -157,7 +158,9 @@ class SamariDock(DockActions):
             self.ui.axes.choose(image, before)
             self._open(image, old.labels_layer)
         elif unused and old.labels_layer in self._viewer.layers:
-            self._viewer.layers.remove(old.labels_layer)
+            for layer in (old.labels_layer, *old.label_helpers):
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
             if self.controller is not None:
                 self.controller.labels_layer.name = old.labels_layer.name
 
@@ -315,10 +318,10 @@ class SamariDock(DockActions):
 
     def _list_targets(self) -> None:
         """List the labels layers that objects can be added to."""
-        own = [self.everything.layer]
+        overviews = [layer for layer in self._viewer.layers if OVERVIEW in layer.metadata]
+        own = [self.everything.layer, *overviews]
         if self.controller is not None:
             own += [self.controller.preview, self.controller.brush_layer]
-            own += self.controller.label_helpers
         self.ui.target.fill(own)
 
     # What is shown

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
+from samari.plugin.large_labels import OVERVIEW
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -39,16 +41,19 @@ class LabelsOverview:
     layer : napari.layers.Labels
     factor : int
         By how much it is reduced.
+    session : Session
+        Whose labels are read.
     """
 
     def __init__(self, source: ImageSource, session: Session) -> None:
-        self._session = session
+        self.session = session
         shape = session.planes.label_shape
         longest = max(shape[-2:])
         self.factor = 1 << max(0, (-(-longest // _SIDE) - 1).bit_length())
         reduced = (*shape[:-2], *(-(-length // self.factor) for length in shape[-2:]))
-        self._reduced = np.zeros(reduced, session.labels.dtype)
-        self._shown = np.zeros(reduced, session.labels.dtype)
+        # Not of the labels' type: that one grows with the objects.
+        self._reduced = np.zeros(reduced, np.uint32)
+        self._shown = np.zeros(reduced, np.uint32)
         self._hidden: Box | None = None
         transform = source.transform()
         middle = np.zeros(source.layer.ndim)
@@ -61,6 +66,7 @@ class LabelsOverview:
             source.layer_array(self._shown),
             name=f"{source.layer.name} overview",
             opacity=0.5,
+            metadata={OVERVIEW: True},
             **transform,
         )
         self.layer.editable = False
@@ -68,7 +74,7 @@ class LabelsOverview:
     def steps(self, box: Box) -> Iterator[None]:
         """Read a box of the labels again, a part after each `next`."""
         *others, rows, cols = box
-        factor, labels = self.factor, self._session.labels
+        factor, labels = self.factor, self.session.labels
         first, last = (
             [edge // factor * factor for edge in (rows.start, cols.start)],
             [-(-edge // factor) * factor for edge in (rows.stop, cols.stop)],
@@ -98,7 +104,7 @@ class LabelsOverview:
         outer = [
             end if one.stop == length else edge
             for one, edge, end, length in zip(
-                box[-2:], outer, ends, self._session.labels.shape[-2:], strict=True
+                box[-2:], outer, ends, self.session.labels.shape[-2:], strict=True
             )
         ]
         former, self._hidden = self._hidden, (

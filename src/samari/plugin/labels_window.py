@@ -17,10 +17,10 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
-from samari.plugin import painting
+from samari.plugin import notices, painting
 from samari.plugin.labels_overview import LabelsOverview
 from samari.plugin.labels_sync import LabelsSync
-from samari.plugin.large_labels import KEY, LargeLabels
+from samari.plugin.large_labels import KEY, LargeLabels, lengths
 from samari.plugin.strokes import Stroke, read_stroke
 
 if TYPE_CHECKING:
@@ -97,13 +97,17 @@ class LabelsWindow:
         self._stale = False
         #: Whether the part must be read again, even if the view stays.
         self._again = False
+        #: Whether the user knows that the labels cannot be read.
+        self._told = False
         self._work: deque[Iterator[None]] = deque()
         self._turns = _timer(0, self._turn)
         self._rest = _timer(_REST_MS, self.follow)
         self.layer: Labels = self._made() if layer is None else layer
+        self._held = painting.Held(self.layer)
         self._large: LargeLabels = self.layer.metadata[KEY]
         self._large.array = session.labels
         self._overview = self._large.overview
+        self._overview.session = session
         self._array = self.layer.data
         self.put_back()
         self._overview.layer.colormap = self.layer.colormap
@@ -114,12 +118,12 @@ class LabelsWindow:
             (self.layer.events.visible, self._on_look),
             (viewer.scene.camera.events.center, self._on_view),
             (viewer.scene.camera.events.zoom, self._on_view),
-            (viewer.dims.events.point, self._on_view),
-            (viewer.dims.events.order, self._on_view),
+            (viewer.dims.events.point, self._on_step),
+            (viewer.dims.events.order, self._on_step),
         ]
         for emitter, callback in self._connections:
             emitter.connect(callback)
-        if session.store.highest:
+        if layer is not None or session.store.highest:
             self._read_again()
         self.follow()
 
@@ -166,6 +170,7 @@ class LabelsWindow:
         for emitter, callback in self._connections:
             emitter.disconnect(callback)
         self._connections.clear()
+        self._held.hold(False)
         self._rest.stop()
         self._turns.stop()
         self._work.clear()
@@ -205,7 +210,7 @@ class LabelsWindow:
         return tuple(one if isinstance(one, slice) else slice(one, one + 1) for one in index)
 
     def _go(self, box: Box) -> None:
-        data = np.zeros(_lengths(box), self._session.labels.dtype)
+        data = np.zeros(lengths(box), self._session.labels.dtype)
         self._coming = box, data
         self._work.appendleft(self._moving(box, data))
         self._turns.start()
@@ -229,23 +234,21 @@ class LabelsWindow:
         self._lay(box, data)
 
     def _is_painting(self) -> bool:
-        """Whether something half painted has its place in the part that is shown."""
-        active = self._viewer.layers.selection.active is self.layer
-        return painting.in_stroke(self.layer) or (active and painting.in_polygon(self.layer))
+        return painting.unfinished(self.layer, self._viewer.layers.selection.active is self.layer)
 
     def _lay(self, box: Box, data: NDArray[Any]) -> None:
         """Show labels at their place; napari draws anew as rarely as it allows."""
-        self._coming, self._again = None, False
+        self._coming, self._again, self._told = None, False, False
         self._box = box
         at = np.array(self._source.to_layer([one.start for one in box]))
         self._offset = at
         translate = self._origin + self._source.displacement(self.layer, at)
-        shown = self._source.layer_array(data)
         painting.forget(self.layer)  # strokes elsewhere: this history has them
-        self._array = shown
-        self.layer.data = shown
+        self._array = self._source.layer_array(data)
+        self.layer.data = self._array
         if not np.array_equal(self.layer.translate, translate):
             self.layer.translate = translate
+        self._lock()
         self._overview.hide(box)
         self._overview.layer.refresh(extent=False)
 
@@ -266,7 +269,7 @@ class LabelsWindow:
                 )
                 data[within] = self._session.labels[tuple(common)]
         steps = self._overview.steps(box)
-        if np.prod(_lengths(box), dtype=np.int64) <= _DIRECTLY:
+        if np.prod(lengths(box), dtype=np.int64) <= _DIRECTLY:
             for _ in steps:
                 pass
         else:
@@ -295,7 +298,15 @@ class LabelsWindow:
         end = time.monotonic() + _SECONDS
         while self._work and time.monotonic() < end:
             steps = self._work[0]
-            if next(steps, self) is self:
+            try:
+                done = next(steps, self) is self
+            except Exception as error:  # or the timer would try it again for ever
+                done = True
+                self._coming, self._again = None, True
+                if not self._told:
+                    notices.tell_error(error)
+                self._told = True
+            if done:
                 self._work.remove(steps)
         if self._work:
             self._turns.start()
@@ -313,18 +324,21 @@ class LabelsWindow:
             opacity=0.5,
             **source.transform(),
         )
-        saved = {
-            "axes": session.planes.label_axes,
-            "scale": session.scale,
-            "units": session.units,
-            "translate": session.translate,
-            "name": session.name,
-        }
-        layer.metadata[KEY] = LargeLabels(session.labels, LabelsOverview(source, session), saved)
+        layer.metadata[KEY] = LargeLabels.of(session, LabelsOverview(source, session))
         return layer
 
     def _on_view(self, event: Any = None) -> None:
         self._rest.start()
+
+    def _on_step(self, event: Any = None) -> None:
+        self._lock()
+        self._rest.start()
+
+    def _lock(self) -> None:
+        """Let nobody paint while the part lies on another plane than the one on screen."""
+        if self._box is not None:
+            anywhere = self._source.channel_axis
+            self._held.hold(not painting.on_screen(self.layer, self._viewer.dims, anywhere))
 
     def _on_look(self, event: Any = None) -> None:
         self._overview.layer.colormap = self.layer.colormap
@@ -376,10 +390,6 @@ class LabelsWindow:
 
     def _write(self, stroke: Stroke, *, forward: bool) -> None:
         stroke.write(self._session.labels, forward=forward)
-
-
-def _lengths(box: Box) -> tuple[int, ...]:
-    return tuple(one.stop - one.start for one in box)
 
 
 def _timer(milliseconds: int, callback: Any) -> QTimer:
