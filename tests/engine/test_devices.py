@@ -6,6 +6,7 @@ import torch
 
 from samari.engine import devices
 from samari.engine.devices import choose_device, choose_dtype
+from samari.engine.embedding import EmbeddingCache
 from samari.engine.predict import Segmenter
 from samari.errors import InputError
 from samari.zoo import load
@@ -66,3 +67,13 @@ def test_an_exact_model_may_be_rounded_later(tiny_model_folder):
     loaded = load(tiny_model_folder)
     Segmenter(loaded, "cpu", "float32")
     assert Segmenter(loaded, "cpu", "bfloat16").dtype == "bfloat16"
+
+
+def test_a_segmenter_whose_model_was_rounded_by_another_does_not_pass_for_exact(tiny_model_folder):
+    cache, rgb = EmbeddingCache(), np.zeros((30, 40, 3), np.uint8)
+    loaded = load(tiny_model_folder)
+    exact = Segmenter(loaded, "cpu", "float32", cache=cache)
+    rounding = Segmenter(loaded, "cpu", "bfloat16", cache=cache)
+    embedding = exact.encode(rgb)
+    assert rounding.cached(rgb) is embedding
+    assert Segmenter(tiny_model_folder, "cpu", "float32", cache=cache).cached(rgb) is None

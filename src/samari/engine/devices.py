@@ -71,11 +71,19 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def key_suffixes(dtype: torch.dtype) -> tuple[str, ...]:
-    """Return what tells the embeddings of a dtype from others, and then what else serves as well.
+def encoder_dtype(network: SamModel) -> torch.dtype:
+    """Return in which dtype the image encoder multiplies now."""
+    linear = (nn.Linear, PackedLinear)
+    layers = network.vision_encoder.layers.modules()
+    return next(precision(layer) for layer in layers if isinstance(layer, linear))
 
-    Those of float32, which are exact, serve every dtype.
+
+def key_suffixes(network: SamModel) -> tuple[str, ...]:
+    """Return what names the precision of its embeddings in their keys, and then what serves too.
+
+    Embeddings of float32, which are exact, serve every precision.
     """
+    dtype = encoder_dtype(network)
     own = f"/{dtype}".replace("torch.", "")
     return ("",) if dtype == torch.float32 else (own, "")
 
@@ -91,9 +99,7 @@ def for_inference(network: SamModel, device: torch.device, dtype: torch.dtype) -
         If the encoder was rounded to another dtype before. What was lost does not come back, and
         its embeddings would pass for those of the dtype.
     """
-    linear = (nn.Linear, PackedLinear)
-    layers = network.vision_encoder.layers.modules()
-    held = next((precision(layer) for layer in layers if isinstance(layer, linear)), dtype)
+    held = encoder_dtype(network)
     if torch.promote_types(held, dtype) != held:
         wanted, rounded = (str(name).removeprefix("torch.") for name in (dtype, held))
         raise InputError(

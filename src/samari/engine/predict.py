@@ -66,7 +66,7 @@ class Segmenter:
     ModelError
         If the model cannot be found or loaded.
     InputError
-        If the device or the dtype is not known, or not there.
+        If device or dtype are not known, or not there, or the model was rounded to another before.
 
     Examples
     --------
@@ -375,10 +375,11 @@ class Segmenter:
     def _keys(
         self, rgb: NDArray[np.uint8], shape: tuple[int, int] | None = None, enlarge: int = 1
     ) -> list[str]:
-        # Embeddings of another precision or size differ, and a cache may be shared.
+        # Embeddings of another precision or size differ, and a cache may be shared. So may the
+        # network, which a later Segmenter converts in place.
         size = "" if enlarge == 1 else f"/x{enlarge}"
-        models = (self.model_hash + own + size for own in key_suffixes(self._dtype))
-        return [content_key(rgb, model, shape) for model in models]
+        names = key_suffixes(self._model)
+        return [content_key(rgb, self.model_hash + own + size, shape) for own in names]
 
     def _held(self, keys: list[str]) -> Embedding | None:
         held = next(filter(None, map(self._cache.get, keys)), None)
