@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from samari import zoo
+from samari.engine.predict import Segmenter
 from samari.engine.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -72,3 +74,11 @@ class DiscSegmenter:
 @pytest.fixture
 def discs() -> DiscSegmenter:
     return DiscSegmenter()
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Segmenter:
+    """Give the model that ships in the package."""
+    if not zoo.available("samari-tiny"):
+        pytest.skip("the bundled model is not part of this installation")
+    return Segmenter(device="cpu")

@@ -7,18 +7,6 @@ from scipy import ndimage
 from skimage.filters import sobel
 from skimage.segmentation import watershed
 
-from samari import zoo
-from samari.engine.predict import Segmenter
-
-pytestmark = pytest.mark.skipif(
-    not zoo.available("samari-tiny"), reason="the bundled model is not part of this installation"
-)
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    return Segmenter(device="cpu")
-
 
 @pytest.fixture(scope="module")
 def coins() -> tuple[np.ndarray, np.ndarray]:
@@ -41,11 +29,11 @@ def objects(labels: np.ndarray) -> list[np.ndarray]:
     return [labels == label for label in np.unique(labels)[1:]]
 
 
-def test_one_click_finds_most_coins(segmenter, coins):
+def test_one_click_finds_most_coins(bundled, coins):
     image, labels = coins
     found = objects(labels)
     assert len(found) == 24
     clicks = [ndimage.center_of_mass(coin) for coin in found]
-    predictions = segmenter.predict_each(image, clicks)
+    predictions = bundled.predict_each(image, clicks)
     overlaps = [overlap(p.best, coin) for p, coin in zip(predictions, found, strict=True)]
     assert np.median(overlaps) > 0.5, overlaps

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.bright import BrightTracker, Model, stack
+from tests.engine.bright import Model, ScoredTracker, stack
 
 from samari.engine.objects import ObjectPart
 from samari.engine.planes import PlaneIndex
@@ -19,7 +19,7 @@ from samari.errors import Cancelled, InputError
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
-    monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
+    monkeypatch.setattr("samari.engine.tracking.Tracker", ScoredTracker)
     return Model()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.engine.bright import BrightTracker, Model
+from tests.engine.bright import Model, ScoredTracker
 
 from samari.engine.predict import Segmenter
 from samari.engine.session import Session
@@ -12,7 +12,7 @@ from samari.engine.session import Session
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
-    monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
+    monkeypatch.setattr("samari.engine.tracking.Tracker", ScoredTracker)
     return Model(picture_size=32)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samari import zoo
 from samari.engine.embedding import EmbeddingCache
 from samari.engine.embedding_files import EmbeddingFiles
 from samari.engine.frames import FrameRule
@@ -84,16 +83,6 @@ def test_frames_of_other_planes_are_found_again_too():
         assert RULE.frame_seen(shape, frame.input_shape) == frame
 
 
-bundled = pytest.mark.skipif(
-    not zoo.available("samari-tiny"), reason="the bundled model is not part of this installation"
-)
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    return Segmenter(device="cpu")
-
-
 @pytest.fixture(scope="module")
 def dots() -> tuple[np.ndarray, list[np.ndarray]]:
     """Give a picture of blurred ellipses of 9 to 20 pixels, and their masks."""
@@ -121,13 +110,12 @@ def around(mask: np.ndarray) -> tuple[float, float, float, float]:
     return rows.min() - 0.5, cols.min() - 0.5, rows.max() + 0.5, cols.max() + 0.5
 
 
-@bundled
-def test_outlines_of_small_objects_are_better_enlarged(segmenter, dots):
+def test_outlines_of_small_objects_are_better_enlarged(bundled, dots):
     picture, masks = dots
     rgb = np.repeat(picture[..., None], 3, axis=2)
     prompts = [PlanePrompts(box=around(mask)) for mask in masks]
-    enlarged = answer_each(segmenter, ArrayPicture(rgb), prompts)
-    plain = segmenter.predict_many(segmenter.encode(rgb), prompts)
+    enlarged = answer_each(bundled, ArrayPicture(rgb), prompts)
+    plain = bundled.predict_many(bundled.encode(rgb), prompts)
     assert all(one.tile is not None and one.tile.level < 0 for one in enlarged)
     gain = [
         overlap(one.best, mask) - overlap(other.best, mask)
@@ -137,21 +125,19 @@ def test_outlines_of_small_objects_are_better_enlarged(segmenter, dots):
     assert np.median([overlap(one.best, m) for one, m in zip(enlarged, masks, strict=True)]) > 0.85
 
 
-@bundled
-def test_one_by_one_and_together_are_the_same(segmenter, dots):
+def test_one_by_one_and_together_are_the_same(bundled, dots):
     picture, masks = dots
     whole = ArrayPicture(np.repeat(picture[..., None], 3, axis=2))
     prompts = [PlanePrompts(box=around(mask)) for mask in masks[:6]]
-    together = answer_each(segmenter, whole, prompts)
+    together = answer_each(bundled, whole, prompts)
     for prompt, one in zip(prompts, together, strict=True):
-        alone = result_of(answer_steps(segmenter, whole, prompt))
+        alone = result_of(answer_steps(bundled, whole, prompt))
         assert alone.tile == one.tile
         assert overlap(alone.best, one.best) > 0.99
         assert alone.best.shape == picture.shape
 
 
-@bundled
-def test_what_was_seen_enlarged_has_an_embedding_of_its_own(tmp_path):
+def test_what_was_seen_enlarged_has_an_embedding_of_its_own(bundled, tmp_path):
     cache = EmbeddingCache(files=EmbeddingFiles(tmp_path))
     segmenter = Segmenter(device="cpu", cache=cache)
     rgb = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tests.helpers.bright_tracker import BrightTracker
 from tests.plugin.conftest import Discs
 
-from samari.engine.regions import Region
-from samari.engine.tracking import Step
-
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
-    from samari.engine.regions import Contrast
     from samari.engine.scenes import Scene
-    from samari.engine.tiles import Tile
 
 #: Middles (Y, X) of the two objects, which are discs of radius 6 on the planes 2 to 9.
 LEFT, RIGHT = (16.0, 16.0), (16.0, 46.0)
@@ -38,39 +34,11 @@ class Follower(Discs):
         return (yield from super().encode_steps(rgb))
 
 
-class BrightTracker:
-    """Stands for `Tracker`: an object is every pixel of its brightness."""
+class DoubtfulTracker(BrightTracker):
+    """Is in doubt on plane 8."""
 
-    def __init__(self, model: Any) -> None:
-        pass
-
-    def start(self, region: Region, contrast: Contrast, tile: Tile) -> Step:
-        return Step(region, self._logits(region, tile), 1.0, contrast, tile)
-
-    def _logits(self, region: Region, tile: Tile) -> Any:
-        return np.where(region.on(tile.box), 4, -4).astype(np.float32)
-
-    def logits_in(self, tile: Tile, step: Step) -> Any:
-        return self._logits(step.region, tile)
-
-    def joined(self, logits: Any, tile: Tile) -> Region | None:
-        return Region.of(logits > 0)
-
-    def follow(self, scene: Scene, last: Sequence[Step]) -> list[Step | None]:
-        found: list[Step | None] = []
-        assert scene.grey is not None
-        for step in last:
-            value = scene.grey[tuple(map(int, step.region.interior))]
-            region = Region.of((scene.grey == value) & (value > 50))
-            region = None if region is None else region.connected_to(step.region)
-            if region is None:
-                found.append(None)
-            else:
-                # Plane 8 is a doubtful one.
-                score = 0.3 if scene.grey[0, 0] == 8 else 0.9
-                logits, contrast = self._logits(region, scene.tile), scene.contrast(region)
-                found.append(Step(region, logits, score, contrast, scene.tile))
-        return found
+    def score(self, scene: Scene) -> float:
+        return 0.3 if scene.picture.read(slice(1), slice(1))[0, 0, 0] == 8 else 0.9
 
 
 def stack(planes: int = 12) -> Any:

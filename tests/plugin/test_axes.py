@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.plugin.following import LEFT, PLANES, BrightTracker, Follower, planes_of, stack
+from tests.plugin.following import LEFT, PLANES, DoubtfulTracker, Follower, planes_of, stack
 
 from samari.errors import InputError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def discs(monkeypatch: pytest.MonkeyPatch) -> Follower:
-    monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
+    monkeypatch.setattr("samari.engine.tracking.Tracker", DoubtfulTracker)
     return Follower()
 
 

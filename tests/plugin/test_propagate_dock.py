@@ -11,7 +11,7 @@ from tests.plugin.following import (
     LEFT,
     PLANES,
     RIGHT,
-    BrightTracker,
+    DoubtfulTracker,
     Follower,
     follows,
     planes_of,
@@ -23,7 +23,7 @@ G, ENTER, CTRL = Qt.Key.Key_G, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlMod
 
 @pytest.fixture
 def discs(monkeypatch: pytest.MonkeyPatch) -> Follower:
-    monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
+    monkeypatch.setattr("samari.engine.tracking.Tracker", DoubtfulTracker)
     return Follower()
 
 

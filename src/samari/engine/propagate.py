@@ -13,6 +13,7 @@ import numpy as np
 
 from samari.engine.planes import PlaneIndex
 from samari.engine.propagated import PlaneMask, PropagationReport
+from samari.engine.tiles import by_next_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from samari.engine.predict import Segmenter
     from samari.engine.regions import Region
     from samari.engine.scenes import Scenes
-    from samari.engine.tiles import Tile
     from samari.engine.tracking import Step, Tracker
 
 #: Objects that are less distinct from what is around them (`Contrast`) do not end by contrast.
@@ -267,14 +267,7 @@ class Propagation:
         }
         begun = False
         while coming:
-            groups: dict[Tile, list[int]] = {}
-            for k, tiles in list(coming.items()):
-                tile = next(tiles, None)
-                if tile is None:
-                    del coming[k]
-                else:
-                    groups.setdefault(tile, []).append(k)
-            for tile, members in groups.items():
+            for tile, members in by_next_tile(coming).items():
                 plane = self.plane(self.targets[walking[members[0]].target], index)
                 upwards = walking[members[0]].direction > 0
                 scene = yield from scenes.encoded(plane, tile, hold=upwards)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from samari.engine.pictures import pixels_read, read_tile
 from samari.engine.steps import result_of
-from samari.engine.tiles import TilePyramid
+from samari.engine.tiles import TilePyramid, by_next_tile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -107,14 +107,7 @@ def answer_each(
     answers: dict[int, Prediction] = {}
     tiles = {i: _affordable(picture, pyramid, one) for i, one in enumerate(prompts)}
     while tiles:
-        groups: dict[Tile, list[int]] = {}
-        for i, coming in list(tiles.items()):
-            tile = next(coming, None)
-            if tile is None:
-                del tiles[i]
-            else:
-                groups.setdefault(tile, []).append(i)
-        for tile, members in groups.items():
+        for tile, members in by_next_tile(tiles).items():
             embedding = result_of(encode_tile(segmenter, picture, tile))
             local = [prompts[i].within(tile.box) for i in members]
             found = segmenter.predict_many(embedding, local, multimask)

@@ -160,6 +160,24 @@ class TilePyramid:
         return -min(_MOST, max(0, math.floor(math.log2(_SMALL * self.zoom / extent))))
 
 
+def by_next_tile(coming: dict[int, Iterator[Tile]]) -> dict[Tile, list[int]]:
+    """Return what is to be asked in which tile next, so that each tile is encoded once.
+
+    Parameters
+    ----------
+    coming : dict of int to iterator of Tile
+        The tiles that are left for each question; questions without any are taken out.
+    """
+    groups: dict[Tile, list[int]] = {}
+    for question, tiles in list(coming.items()):
+        tile = next(tiles, None)
+        if tile is None:
+            del coming[question]
+        else:
+            groups.setdefault(tile, []).append(question)
+    return groups
+
+
 def _span(value: float, length: int, side: int) -> tuple[int, int]:
     """Return the half-open span of the tile along one axis whose middle is closest to a value."""
     if length <= side:
