@@ -10,7 +10,7 @@ from tests.plugin.following import (
     LEFT,
     PLANES,
     RIGHT,
-    BrightTracker,
+    DoubtfulTracker,
     Follower,
     follows,
     planes_of,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def discs(monkeypatch: pytest.MonkeyPatch) -> Follower:
-    monkeypatch.setattr("samari.engine.tracking.Tracker", BrightTracker)
+    monkeypatch.setattr("samari.engine.tracking.Tracker", DoubtfulTracker)
     return Follower()
 
 
@@ -286,6 +286,23 @@ def test_labels_of_another_tool_are_propagated_from_their_planes(opened: Any) ->
 
     layer = Labels(labels)
     c = opened(image, labels=layer)
+    c.select([7])
+    c.propagate()
+    assert c.wait(20)
+    np.testing.assert_array_equal(labels == 7, image == 200)
+
+
+def test_labels_that_nobody_has_counted_yet_are_propagated_too(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari.layers import Labels
+
+    monkeypatch.setattr("samari.plugin.label_count.LabelCount._start", lambda self: None)
+    image = stack()
+    labels = np.zeros(image.shape, np.uint16)
+    labels[5][image[5] == 200] = 7
+    c = opened(image, labels=Labels(labels))
+    assert not c.session.store.census.complete
     c.select([7])
     c.propagate()
     assert c.wait(20)

@@ -123,17 +123,20 @@ class PropagateActions(ObjectActions):
 
     def _meant_to_propagate(self) -> list[int]:
         """Return the labels that the key or the button means; none, and a note, if there are."""
-        known = {*self.session.objects, *self.session.store.census}
-        chosen = [label for label in self._selected if label in known]
+        chosen = [label for label in self._selected if self._may_exist(label)]
         under = self.object_under_cursor()
         moved = tuple(self._viewer.cursor.position) != self._selected_at
         if under and (not chosen or (len(chosen) == 1 and moved)):
             return [under]
-        if not chosen and self._last in known:
+        if not chosen and self._last and self._may_exist(self._last):
             chosen = [self._last]
         if not chosen:
             self._say("Click on an object first, point at one, or select its row in the table")
         return chosen
+
+    def _may_exist(self, label: int) -> bool:
+        """Whether there is such an object, or nobody has counted yet: then planning will see."""
+        return label in self.session.objects or self.session.store.census.pixels(label) != 0
 
     def _axis_of(self, labels: Sequence[int]) -> str:
         """Return the axis to go along: across the planes on screen, or those of the prompts."""
