@@ -57,7 +57,7 @@ class DiscSegmenter:
     @staticmethod
     def _mask(shape: tuple[int, ...], prompts: PlanePrompts, last: float) -> NDArray[np.bool_]:
         y, x = np.indices(shape)
-        mask = np.zeros(shape, bool) if prompts.mask is None else prompts.mask.copy()
+        mask = np.zeros(shape, bool) if prompts.mask is None else np.array(prompts.mask)
         if prompts.box is not None:
             y0, x0, y1, x1 = prompts.box
             mask |= (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)

@@ -223,6 +223,32 @@ def test_painted_masks_and_overwriting_come_back(tmp_path, discs):
     assert dict(again.objects) == dict(session.objects)
 
 
+def test_masks_that_were_drawn_come_back_with_their_objects(tmp_path, discs):
+    session = begin(tmp_path / "a.jsonl", discs)
+    session.add_polygon([(0, 3, 4), (0, 3, 12), (0, 9, 12), (0, 9, 4)])
+    session.add_mask(np.random.default_rng(2).random(SHAPE[1:]) < 0.2, (2,))
+    session.accept()
+    session.brush(np.random.default_rng(1).random((1, 5, 30)) < 0.5, 9, (1, 10, 0))
+    session.reopen(9)
+    session.add_point((1, 20, 20))
+    session.accept()
+    back = restored(tmp_path / "a.jsonl")
+    same(session, back)
+    log = read_journal(tmp_path / "a.jsonl")
+    masks = [
+        (part.prompts.mask, session.objects[label].parts[0].prompts.mask)
+        for _, step in log.entries
+        for label, record in step.objects.items()
+        if record is not None
+        for part in record.parts
+    ]
+    assert len(masks) == 3
+    for stored, asked in masks:
+        np.testing.assert_array_equal(stored, asked)
+    again = Session.replay(tmp_path / "a.jsonl", IMAGE, segmenter=discs)
+    same(session, again)
+
+
 def test_a_growing_step_is_undone_as_one_after_restoring(tmp_path, discs):
     session = begin(tmp_path / "a.jsonl", discs)
     growing = Growing()

@@ -32,19 +32,20 @@ def test_a_square_between_pixel_centres_covers_whole_pixels():
 
 
 def test_touching_polygons_share_no_pixel_and_leave_no_gap():
-    left = polygon_mask([(0, 0), (0, 5), (9, 5), (9, 0)], (9, 10))
-    right = polygon_mask([(0, 5), (0, 10), (9, 10), (9, 5)], (9, 10))
+    left = np.asarray(polygon_mask([(0, 0), (0, 5), (9, 5), (9, 0)], (9, 10)))
+    right = np.asarray(polygon_mask([(0, 5), (0, 10), (9, 10), (9, 5)], (9, 10)))
     assert not (left & right).any()
     assert (left | right).all()
 
 
 def test_an_outline_too_thin_for_a_pixel_centre_keeps_the_pixels_of_its_vertices():
-    mask = polygon_mask([(2.2, 1.1), (2.3, 1.2), (2.2, 6.3)], (5, 8))
+    mask = np.asarray(polygon_mask([(2.2, 1.1), (2.3, 1.2), (2.2, 6.3)], (5, 8)))
     np.testing.assert_array_equal(np.argwhere(mask), [[2, 1], [2, 6]])
 
 
 def test_a_polygon_over_the_edge_is_cut_off():
-    assert polygon_mask([(-9, -9), (-9, 50), (50, 50), (50, -9)], (4, 5)).all()
+    mask = polygon_mask([(-9, -9), (-9, 50), (50, 50), (50, -9)], (4, 5))
+    assert np.asarray(mask).all()
 
 
 def test_a_polygon_beside_the_plane_is_refused():

@@ -131,7 +131,7 @@ class Part:
             prompts.points,
             prompts.labels,
             prompts.box,
-            None if prompts.mask is None else prompts.mask.tobytes(),
+            None if prompts.mask is None else np.asarray(prompts.mask).tobytes(),
             prompts.choice(prompts.n_steps - 1),
             prompts.painted,
         )

@@ -140,8 +140,9 @@ def test_an_outline_becomes_box_and_mask_and_comes_back_by_undo(
     prompts = c.session.pending[0].newest.prompts
     assert prompts.box is not None
     assert prompts.mask is not None
-    assert prompts.mask[25, 25]
-    assert prompts.mask[12, 12] == (kind == "polygon")
+    mask = np.asarray(prompts.mask)
+    assert mask[25, 25]
+    assert mask[12, 12] == (kind == "polygon")
     assert c.wait()
     c.accept()
     c.undo()

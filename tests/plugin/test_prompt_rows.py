@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pytest
 from napari.layers import Image
 
 from samari.engine.pending import PendingObject, PendingPart
+from samari.engine.plane_mask import PlaneMask
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.prompts import PlanePrompts
 from samari.plugin.layers import PointRow, ShapeRow, rectangle
@@ -104,6 +106,27 @@ def test_rows_that_were_written_are_read_as_the_same_prompts(rows: Any) -> None:
     assert len(points) == 2
     assert [row.kind for row in shapes] == ["rectangle"] * 2
     assert reader.read(points, shapes, pending, "YX").pending == pending
+
+
+def test_an_outline_on_a_large_plane_is_read_and_written_in_little_memory() -> None:
+    image = np.broadcast_to(np.uint8(0), (50_000, 50_000))
+    source = ImageSource(Image(image, contrast_limits=(0, 255)))
+    reader = PromptRows(source, ImagePlanes(image, source.axes))
+    outline = ((4e4, 3e4), (4e4 + 90, 3e4), (4e4 + 50, 3e4 + 70))
+    mask = PlaneMask(np.ones((8, 9), bool), (49_992, 7), image.shape)
+    tracemalloc.start()
+    try:
+        reading = reader.read([], [ShapeRow(outline, "polygon", 0, "YX")], (), "YX")
+        reopened = PendingPart(PlaneIndex("YX"), PlanePrompts(mask=mask))
+        pending = (*reading.pending, PendingObject((reopened,), replaces=4))
+        points, shapes = reader.write(pending)
+        again = reader.read(points, shapes, pending, "YX").pending
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert again == pending
+    assert [row.kind for row in shapes] == ["polygon", "rectangle"]
+    assert peak < 4e6
 
 
 @pytest.mark.parametrize("member", [0, 3])

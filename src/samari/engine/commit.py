@@ -10,6 +10,7 @@ import numpy as np
 
 from samari.engine.objects import ObjectPart, SegmentedObject
 from samari.engine.pending import PendingObject, PendingPart, mask_prompts
+from samari.engine.plane_mask import PlaneMask
 from samari.engine.planes import PlaneIndex
 from samari.errors import InputError, LabelsError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from samari.engine.label_arrays import Box
     from samari.engine.planes import ImagePlanes
     from samari.engine.prediction import Prediction
     from samari.engine.state import SessionState, Transaction
@@ -170,9 +172,13 @@ def reopened(
         parts = [part for part in parts if plane in (None, part.plane)]
     else:
         parts = []
-    if not parts:
-        wanted = _planes_of(state, planes, label, view) if plane is None else [plane]
-        parts = [part for p in wanted if (part := _part_from_mask(state, planes, label, p))]
+    if not parts and label > 0:
+        slices = () if plane is None else planes.label_slices(plane)
+        box = state.store.extent(label, slices)
+        if box is not None:
+            wanted = _planes_across(planes, box, view) if plane is None else [plane]
+            found = (_part_from_mask(state, planes, label, p, box) for p in wanted)
+            parts = [part for part in found if part is not None]
     if not parts:
         where = _on(planes, () if plane is None else (plane,)) or " in the labels"
         raise InputError(f"there is no object {label}{where}")
@@ -246,11 +252,8 @@ def _on(planes: ImagePlanes, where: Sequence[PlaneIndex]) -> str:
     return f" on {'; '.join(names[:_NAMED])}{more}" if names else ""
 
 
-def _planes_of(state: SessionState, planes: ImagePlanes, label: int, view: str) -> list[PlaneIndex]:
-    """Return the planes of a view that the box around an object crosses."""
-    box = state.store.extent(label) if label > 0 else None
-    if box is None:
-        return []
+def _planes_across(planes: ImagePlanes, box: Box, view: str) -> list[PlaneIndex]:
+    """Return the planes of a view that a box of the labels crosses."""
     view = planes.canonical_view(view)
     across = [s for s, letter in zip(box, planes.label_axes, strict=True) if letter not in view]
     spans = [range(s.start, s.stop) for s in across]
@@ -258,7 +261,13 @@ def _planes_of(state: SessionState, planes: ImagePlanes, label: int, view: str) 
 
 
 def _part_from_mask(
-    state: SessionState, planes: ImagePlanes, label: int, plane: PlaneIndex
+    state: SessionState, planes: ImagePlanes, label: int, plane: PlaneIndex, box: Box
 ) -> PendingPart | None:
-    mask = state.store.read(planes.label_slices(plane)) == label
-    return PendingPart(plane, mask_prompts(mask)) if label > 0 and mask.any() else None
+    """Return a part that starts from the pixels of a label in a box; None if it has none there."""
+    within = [s for s, letter in zip(box, planes.label_axes, strict=True) if letter in plane.view]
+    rows, cols = within
+    mask = state.store.read(planes.label_slices(plane, rows, cols)) == label
+    if not mask.any():
+        return None
+    whole = PlaneMask(mask, (rows.start, cols.start), planes.shape_of(plane.view))
+    return PendingPart(plane, mask_prompts(whole))

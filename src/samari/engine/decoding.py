@@ -11,7 +11,7 @@ import torch
 from samari.engine.frames import LOGITS_PER_TOKEN
 from samari.engine.lru import ByteLru
 from samari.engine.mask_rule import MaskRule
-from samari.engine.masks import EMPTY_LOGIT, box_of, mask_prompt
+from samari.engine.masks import EMPTY_LOGIT, mask_prompt
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _request(
     if before is not None and (bounded or 1 in prompts.labels[:step]):
         mask = before.logits[before.chosen(prompts.choice(step - 1))]
     elif step == 0 and prompts.mask is not None:
-        mask = mask_prompt(prompts.mask, frame)
+        mask = mask_prompt(np.asarray(prompts.mask), frame)
     many = len(labels) == 1 and not bounded if multimask is None else multimask
     points = frame.to_frame(prompts.points[:count]) if labels else np.empty((0, 2))
     box = _frame_box(prompts, labels, frame)
@@ -264,9 +264,8 @@ def _frame_box(
     """
     box = prompts.box
     if box is None:
-        bounds = None if prompts.mask is None or labels else box_of(prompts.mask)
-        if bounds is None:
+        if prompts.mask is None or labels:
             return None
-        box = (bounds[0] - 0.5, bounds[1] - 0.5, bounds[2] - 0.5, bounds[3] - 0.5)
+        box = prompts.mask.edges
     high = np.array(frame.plane_shape) - 0.5
     return frame.to_frame(np.clip(np.reshape(box, (2, 2)), -0.5, high)).ravel()

@@ -16,9 +16,10 @@ from samari.engine.history import Opaque
 from samari.engine.objects import ObjectPart, SegmentedObject
 from samari.engine.painting import Painting
 from samari.engine.pending import PendingObject, PendingPart
+from samari.engine.plane_mask import PlaneMask
 from samari.engine.planes import PlaneIndex
 from samari.engine.prompts import PlanePrompts
-from samari.engine.runs import mask_of, runs_of
+from samari.engine.runs import crop_of, mask_of, plane_runs, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +107,19 @@ def read_mask(value: Json) -> NDArray[np.bool_]:
     return mask_of(value["runs"], value["shape"])
 
 
+def plane_mask_json(mask: PlaneMask) -> Json:
+    """Return a mask prompt as JSON values: those of `mask_json` of its whole plane."""
+    return {
+        "shape": list(mask.shape),
+        "runs": plane_runs(mask.crop, mask.corner, mask.shape[1]),
+    }
+
+
+def read_plane_mask(value: Json) -> PlaneMask:
+    """Return the mask prompt that `plane_mask_json` wrote."""
+    return PlaneMask(*crop_of(value["runs"], value["shape"]), tuple(value["shape"]))
+
+
 def prompts_json(prompts: PlanePrompts) -> Json:
     """Return prompts as JSON values; what is empty is left out."""
     painted = prompts.painted
@@ -113,7 +127,7 @@ def prompts_json(prompts: PlanePrompts) -> Json:
         "points": [list(point) for point in prompts.points],
         "labels": list(prompts.labels),
         "box": None if prompts.box is None else list(prompts.box),
-        "mask": None if prompts.mask is None else mask_json(prompts.mask),
+        "mask": None if prompts.mask is None else plane_mask_json(prompts.mask),
         "choices": list(prompts.choices),
         "painted": None
         if painted is None
@@ -133,7 +147,7 @@ def read_prompts(value: Json) -> PlanePrompts:
         points=tuple(tuple(point) for point in value.get("points", ())),
         labels=tuple(value.get("labels", ())),
         box=value.get("box"),
-        mask=None if mask is None else read_mask(mask),
+        mask=None if mask is None else read_plane_mask(mask),
         choices=tuple(value.get("choices", ())),
         painted=None
         if painted is None

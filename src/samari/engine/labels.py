@@ -234,34 +234,30 @@ class LabelStore:
 
         Without `slices`, wherever it is, slab by slab; one edit a slab comes back.
         """
-        where = slices or self._place_of(old)
+        where = self._place_of(old, slices)
         if where is None:
             return []
-        whole = as_box(where, self.array.shape)
-        start = tuple(padded(where, len(whole)))
         edits = []
-        for part in self._slabs(start, whole):
+        for part in self._slabs(where):
             found = np.asarray(self.array[part]) == old
             if found.any():
                 edits.append(self.write(part, found, new, replace=(old,)))
         return edits
 
-    def extent(self, label: int) -> Box | None:
-        """Return the smallest box around all pixels of a label; None if it has none."""
+    def extent(self, label: int, slices: Index = ()) -> Box | None:
+        """Return the smallest box around all pixels of a label, or those in a part; else None."""
         low: list[int] | None = None
         high: list[int] = []
-        where = self._place_of(label)
+        where = self._place_of(label, slices)
         if where is None:
             return None
-        whole = as_box(where, self.array.shape)
-        for part in self._slabs(whole, whole):
+        for part in self._slabs(where):
             found = np.asarray(self.array[part]) == label
             if not found.any():
                 continue
-            box = as_box(part, self.array.shape)
             spans = [span(found, axis) for axis in range(found.ndim)]
-            first = [extent.start + s[0] for extent, s in zip(box, spans, strict=True)]
-            last = [extent.start + s[1] for extent, s in zip(box, spans, strict=True)]
+            first = [extent.start + s[0] for extent, s in zip(part, spans, strict=True)]
+            last = [extent.start + s[1] for extent, s in zip(part, spans, strict=True)]
             low = first if low is None else list(map(min, low, first))
             high = list(map(max, high, last)) if high else last
         if low is None:
@@ -271,8 +267,7 @@ class LabelStore:
     def scan_highest(self, slices: Index = ()) -> int:
         """Return the highest label in the array, or in a part of it; at least 0."""
         whole = as_box(slices, self.array.shape)
-        start = tuple(padded(slices, len(whole)))
-        parts = (np.asarray(self.array[part]) for part in self._slabs(start, whole))
+        parts = (np.asarray(self.array[part]) for part in self._slabs(whole))
         return max((0, *(int(part.max()) for part in parts if part.size)))
 
     def count_steps(self) -> Generator[tuple[int, int], None, Count]:
@@ -307,28 +302,36 @@ class LabelStore:
                 self.census.set(label, pixels, box)
         return touched is not None
 
-    def _place_of(self, label: int) -> Index | None:
-        """Return where to look for a label: its box if it is known, None for nowhere.
+    def _place_of(self, label: int, slices: Index) -> Box | None:
+        """Return where to look for a label in a part: in its box if it is known, None for nowhere.
 
         A small array is read as a whole: then nothing that a script did besides is overlooked.
         """
+        part = as_box(slices, self.array.shape)
         small = np.prod(self.array.shape, dtype=np.int64) <= _SMALL_PIXELS
         if small or self.census.pixels(label) is None:
-            return ()
-        return self.census.box(label)
+            return part
+        known = self.census.box(label)
+        if known is None:
+            return None
+        common = tuple(
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(part, known, strict=True)
+        )
+        return common if all(axis.start < axis.stop for axis in common) else None
 
-    def _slabs(self, where: Index, box: Box) -> Iterator[tuple[int | slice, ...]]:
-        """Cut a part along its first axis into slabs of about 64 MB, in whole chunks."""
-        if not where or not isinstance(where[0], slice):
-            yield tuple(where)
-            return
-        plane = int(np.prod([extent.stop - extent.start for extent in box[1:]], dtype=np.int64))
+    def _slabs(self, box: Box) -> Iterator[Box]:
+        """Cut a part along its first axis longer than 1 into slabs of 64 MB, in whole chunks."""
+        sides = [extent.stop - extent.start for extent in box]
+        axis = next((i for i, side in enumerate(sides) if side > 1), 0)
+        plane = int(np.prod(sides[axis + 1 :], dtype=np.int64))
         step = max(1, _SCAN_BYTES // max(1, plane * self.array.dtype.itemsize))
         chunks = getattr(self.array, "chunks", None)
         if chunks:
-            step = max(1, step // int(chunks[0])) * int(chunks[0])
-        for start in range(box[0].start, box[0].stop, step):
-            yield (slice(start, min(start + step, box[0].stop)), *where[1:])
+            step = max(1, step // int(chunks[axis])) * int(chunks[axis])
+        for start in range(box[axis].start, box[axis].stop, step):
+            stop = min(start + step, box[axis].stop)
+            yield (*box[:axis], slice(start, stop), *box[axis + 1 :])
 
     def make_room(self, label: int) -> None:
         """Widen the dtype if it cannot hold `label`. Trap 23.

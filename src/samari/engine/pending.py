@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from samari.engine.checks import listed
-from samari.engine.label_arrays import span
 from samari.engine.prompts import PlanePrompts
 from samari.errors import InputError
 
@@ -120,12 +119,21 @@ def prompted(
 
 
 def mask_prompts(mask: Any) -> PlanePrompts:
-    """Return the prompts that a mask (H, W) makes: itself and the box around its outer edges."""
+    """Return the prompts that a mask makes: itself and the box around its outer edges.
+
+    Parameters
+    ----------
+    mask : PlaneMask or array of bool, shape (H, W)
+
+    Raises
+    ------
+    InputError
+        See `PlanePrompts`.
+    """
     prompts = PlanePrompts(mask=mask)
     if prompts.mask is None:
         raise InputError("a mask prompt must be a boolean array of shape (H, W), not None")
-    (y0, y1), (x0, x1) = span(prompts.mask, 0), span(prompts.mask, 1)
-    return prompts.with_box((y0 - 0.5, x0 - 0.5, y1 - 0.5, x1 - 0.5))
+    return prompts.with_box(prompts.mask.edges)
 
 
 def check_pending(

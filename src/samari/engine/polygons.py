@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.plane_mask import PlaneMask
 from samari.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def polygon_mask(vertices: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def polygon_mask(vertices: Any, shape: tuple[int, int]) -> PlaneMask:
     """Fill a closed polygon.
 
     A pixel belongs to it if its centre is inside by the even-odd rule, so an outline that crosses
@@ -28,7 +29,8 @@ def polygon_mask(vertices: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
     Returns
     -------
-    ndarray of bool, shape (H, W)
+    PlaneMask
+        Of the plane. Nothing larger than the part of the polygon's box on the plane is made.
 
     Raises
     ------
@@ -37,19 +39,16 @@ def polygon_mask(vertices: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
         polygon lies outside the plane.
     """
     corners = check_vertices(vertices)
-    mask = np.zeros(shape, dtype=bool)
     first = np.clip(np.ceil(corners.min(axis=0)), 0, None).astype(int)
     last = np.minimum(np.floor(corners.max(axis=0)), np.array(shape) - 1).astype(int)
     rows, cols = np.arange(first[0], last[0] + 1), np.arange(first[1], last[1] + 1)
-    if len(rows) and len(cols):
-        inside = np.zeros((len(rows), len(cols)), dtype=bool)
-        for (y0, x0), (y1, x1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            # Half-open, so that a vertex on a row counts for one of its two edges.
-            crossed = np.flatnonzero((y0 <= rows) != (y1 <= rows))
-            at = x0 + (rows[crossed] - y0) * ((x1 - x0) / (y1 - y0 or 1))
-            inside[crossed] ^= cols >= at[:, None]
-        mask[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = inside
-    if not mask.any():
+    inside = np.zeros((len(rows), len(cols)), dtype=bool)
+    for (y0, x0), (y1, x1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        # Half-open, so that a vertex on a row counts for one of its two edges.
+        crossed = np.flatnonzero((y0 <= rows) != (y1 <= rows))
+        at = x0 + (rows[crossed] - y0) * ((x1 - x0) / (y1 - y0 or 1))
+        inside[crossed] ^= cols >= at[:, None]
+    if not inside.any():
         near = np.floor(corners + 0.5).astype(int)
         near = near[((near >= 0) & (near < shape)).all(axis=1)]
         if not len(near):
@@ -57,8 +56,10 @@ def polygon_mask(vertices: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
                 f"the polygon from {_point(corners.min(axis=0))} to {_point(corners.max(axis=0))} "
                 f"lies outside the plane of shape {tuple(shape)}"
             )
-        mask[tuple(near.T)] = True
-    return mask
+        first = near.min(axis=0)
+        inside = np.zeros(near.max(axis=0) - first + 1, dtype=bool)
+        inside[tuple((near - first).T)] = True
+    return PlaneMask(inside, (first[0], first[1]), shape)
 
 
 def check_vertices(vertices: Any) -> NDArray[np.float64]:

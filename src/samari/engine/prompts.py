@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.plane_mask import PlaneMask
 from samari.engine.polygons import check_vertices, polygon_mask
 from samari.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from samari.engine.painting import Painting
 
 Point = tuple[float, float]
@@ -44,8 +43,9 @@ class PlanePrompts:
         Of every point: 1 in the object, 0 not in it.
     box : (y, x, y, x), optional
         Two opposite corners; kept as (y0, x0, y1, x1) with y0 <= y1 and x0 <= x1.
-    mask : ndarray of bool, shape (H, W), optional
-        A first guess of the object, of the plane's shape, with at least one pixel.
+    mask : PlaneMask or array of bool, shape (H, W), optional
+        A first guess of the object, of the plane's shape, with at least one pixel. Kept as a
+        `PlaneMask`; ``numpy.asarray`` makes the array of it.
     choices : sequence of int or None
         Of every step, the candidate that was taken; None, or nothing, for the highest score.
     painted : Painting, optional
@@ -61,7 +61,7 @@ class PlanePrompts:
     points: tuple[Point, ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
-    mask: NDArray[np.bool_] | None = None
+    mask: PlaneMask | None = None
     choices: tuple[int | None, ...] = ()
     painted: Painting | None = None
 
@@ -78,7 +78,7 @@ class PlanePrompts:
         store(self, "points", points)
         store(self, "labels", labels)
         store(self, "box", None if self.box is None else _box(self.box))
-        store(self, "mask", None if self.mask is None else _mask(self.mask))
+        store(self, "mask", None if self.mask is None else PlaneMask.of(self.mask))
         choices = tuple(_choice(value) for value in _listed(self.choices, "choices"))
         while choices and choices[-1] is None:
             choices = choices[:-1]
@@ -188,7 +188,7 @@ class PlanePrompts:
             tuple((y - y0, x - x0) for y, x in self.points),
             self.labels,
             bounds and (bounds[0] - y0, bounds[1] - x0, bounds[2] - y0, bounds[3] - x0),
-            None if mask is None else mask[y0:y1, x0:x1],
+            None if mask is None else mask.within(box),
             self.choices,
         )
 
@@ -218,16 +218,9 @@ class PlanePrompts:
     def _digest(
         self, points: tuple[Point, ...], labels: tuple[int, ...], choices: tuple[int | None, ...]
     ) -> str:
-        content = repr((points, labels, self.box, choices, self._mask_digest))
+        mask = "" if self.mask is None else self.mask.key
+        content = repr((points, labels, self.box, choices, mask))
         return hashlib.sha256(content.encode()).hexdigest()
-
-    @cached_property
-    def _mask_digest(self) -> str:
-        if self.mask is None:
-            return ""
-        digest = hashlib.sha256(repr(self.mask.shape).encode())
-        digest.update(np.packbits(self.mask).data)
-        return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         """Whether the content is equal."""
@@ -307,22 +300,6 @@ def _box(box: Any) -> tuple[float, float, float, float]:
     if not all(map(math.isfinite, (ya, xa, yb, xb))):
         raise InputError(f"the box ({ya}, {xa}, {yb}, {xb}) is not finite")
     return min(ya, yb), min(xa, xb), max(ya, yb), max(xa, xb)
-
-
-def _mask(mask: Any) -> NDArray[np.bool_]:
-    array = np.asarray(mask)
-    if array.ndim != 2 or array.dtype.kind not in "bui":
-        raise InputError(
-            "a mask prompt must be a boolean array of shape (H, W), got "
-            f"{array.dtype} of shape {array.shape}"
-        )
-    if array.dtype == bool and array.base is None and not array.flags.writeable:
-        return array  # this function made it, for the prompts that these were derived from
-    array = array != 0  # a copy: the caller's array may change, this value may not
-    if not array.any():
-        raise InputError(f"the mask prompt of shape {array.shape} has no pixel set")
-    array.setflags(write=False)
-    return array
 
 
 def _choice(value: Any) -> int | None:

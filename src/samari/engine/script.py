@@ -32,6 +32,7 @@ _NAMES = {
     "PendingPart": "samari.engine.pending",
     "PlaneIndex": "samari.engine.planes",
     "PlanePrompts": "samari.engine.prompts",
+    "PlaneMask": "samari.engine.plane_mask",
     "Painting": "samari.engine.painting",
     "Limits": "samari.engine.propagate",
     "mask_of": "samari.engine.runs",
@@ -216,7 +217,8 @@ def _prompt_value(prompts: PlanePrompts) -> str:
         if getattr(prompts, name)
     ]
     if prompts.mask is not None:
-        fields.append(f"mask={_mask(prompts.mask)}")
+        mask = prompts.mask
+        fields.append(f"mask=PlaneMask({_mask(mask.crop)}, {mask.corner}, {mask.shape})")
     if prompts.painted is not None:
         added, removed = prompts.painted.added, prompts.painted.removed
         corner = prompts.painted.corner

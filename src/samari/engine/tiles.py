@@ -14,8 +14,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samari.engine.masks import box_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -193,7 +191,7 @@ def _boxes_of(prompts: PlanePrompts) -> list[tuple[float, float, float, float]]:
     boxes: list[tuple[float, float, float, float]] = []
     if prompts.box is not None:
         boxes.append(prompts.box)
-    inner = None if prompts.mask is None else box_of(prompts.mask)
-    if inner is not None:
-        boxes.append((inner[0], inner[1], inner[2] - 1, inner[3] - 1))
+    if prompts.mask is not None:
+        y0, x0, y1, x1 = prompts.mask.box
+        boxes.append((y0, x0, y1 - 1, x1 - 1))
     return boxes + [(y, x, y, x) for y, x in prompts.points]

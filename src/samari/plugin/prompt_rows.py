@@ -293,10 +293,8 @@ def _region_only(prompts: PlanePrompts) -> PlanePrompts:
 
 
 def _same_region(a: PlanePrompts, b: PlanePrompts) -> bool:
-    """Whether box and mask are equal; without hashing the masks."""
-    if a.box != b.box or (a.mask is None) != (b.mask is None):
-        return False
-    return a.mask is None or b.mask is None or np.array_equal(a.mask, b.mask)
+    """Whether box and mask are equal."""
+    return (a.box, a.mask) == (b.box, b.mask)
 
 
 def _alike(a: ShapeRow, b: ShapeRow) -> bool:
@@ -310,8 +308,7 @@ def _bounds(region: PlanePrompts) -> tuple[float, float, float, float]:
     if region.box is not None:
         return region.box
     assert region.mask is not None
-    rows, cols = np.nonzero(region.mask)
-    return rows.min() - 0.5, cols.min() - 0.5, rows.max() + 0.5, cols.max() + 0.5
+    return region.mask.edges
 
 
 def _ellipse(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
