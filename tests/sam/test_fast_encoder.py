@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,6 @@ from .test_golden import assert_close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from samari.sam import SamModel
 
@@ -124,6 +124,21 @@ def test_a_packed_network_is_saved_as_it_was(square: Golden, tmp_path: Path) -> 
     square.model.save_pretrained(tmp_path)
     again = type(square.model).from_pretrained(tmp_path)
     assert_close(quick(again, square.inputs["pixel_values"]), square.outputs["image_embeddings"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="only Linux tells what is mapped")
+def test_a_packed_network_holds_nothing_of_the_file_it_was_loaded_from(
+    square: Golden, tmp_path: Path
+) -> None:
+    square.model.save_pretrained(tmp_path)
+    model = type(square.model).from_pretrained(tmp_path)
+
+    def mapped() -> bool:
+        return str(tmp_path) in Path("/proc/self/maps").read_text()
+
+    assert mapped()
+    model.pack()
+    assert not mapped()
 
 
 def test_a_packed_network_still_tells_its_attentions(square: Golden) -> None:

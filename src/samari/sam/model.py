@@ -117,8 +117,12 @@ class SamModel(nn.Module):
         """
         self.requires_grad_(False)
         pack(self.vision_encoder.layers, dtype)
-        for tensor in (*self.parameters(), *self.buffers()):
-            tensor.data = tensor.data.clone()
+        for parameter in self.parameters():
+            parameter.data = parameter.data.clone()
+        for module in self.modules():
+            for name, buffer in list(module.named_buffers(recurse=False)):
+                # Another one: a view would keep what it was cut from, whatever its data.
+                setattr(module, name, buffer.clone())
 
     @property
     def device(self) -> torch.device:
