@@ -12,6 +12,9 @@ VENV_TF ?= .venv-tf
 VENV_BENCH ?= .venv-bench
 PYTHON_IN_VENV := $(VENV)/bin/python
 PYTEST_ARGS ?=
+# The tests run in several processes, each with a screen of its own. What is timed at full length
+# (make soak) runs alone.
+PYTEST_JOBS ?= -n auto --maxprocesses 4 --dist worksteal
 # A virtual screen of known size, so that the tests see the same window everywhere.
 SCREEN := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
 
@@ -30,7 +33,7 @@ lint: setup
 	$(VENV)/bin/npe2 validate --imports samari
 
 test: lint
-	$(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+	$(SCREEN) $(PYTHON_IN_VENV) -m pytest $(PYTEST_JOBS) $(PYTEST_ARGS)
 
 test-tf:
 	@scripts/bootstrap-tf.sh $(VENV_TF)

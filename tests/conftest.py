@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 import tomllib
 import uuid
 from pathlib import Path
@@ -15,8 +17,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_FIGURES = pytest.StashKey[list[str]]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let ``make soak DATA=FOLDER`` name a folder of labelled images."""
@@ -24,8 +24,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compute on one thread: tiny networks gain nothing from more, a busy machine loses much."""
+    """Compute on one thread: tiny networks gain nothing from more, a busy machine loses much.
+
+    Each of several processes has a screen of its own: windows on one screen take the keyboard from
+    each other.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if hasattr(config, "workerinput") and shutil.which("Xvfb"):
+        config.add_cleanup(_open_screen())
+
+
+def _open_screen() -> Callable[[], None]:
+    """Go to a new virtual screen; return what closes it."""
+    reading, writing = os.pipe()
+    screen = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    with open(reading) as told:
+        number = told.readline().strip()
+    assert number, "Xvfb did not start"
+    os.environ["DISPLAY"] = f":{number}"
+    os.environ.pop("XAUTHORITY", None)
+    return lambda: (screen.terminate(), screen.wait())[0]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -133,8 +156,7 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str, float, str], None]:
     """Report a measured figure, ``figure("further click", 0.04, "s")``, at the end of the run."""
 
     def report(name: str, value: float, unit: str = "") -> None:
-        line = f"{request.node.nodeid}: {name} = {value:.4g} {unit}".rstrip()
-        request.config.stash.setdefault(_FIGURES, []).append(line)
+        request.node.user_properties.append((name, f"{value:.4g} {unit}".rstrip()))
 
     return report
 
@@ -153,12 +175,16 @@ def requirements() -> Callable[[str | None], set[str]]:
     return names
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print the figures that tests reported."""
-    lines = config.stash.get(_FIGURES, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests reported, from whatever process."""
+    lines = [
+        f"{report.nodeid}: {name} = {value}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+    ]
     if lines:
         terminalreporter.section("figures")
-        for line in lines:
+        for line in sorted(lines):
             terminalreporter.write_line(line)

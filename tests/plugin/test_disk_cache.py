@@ -41,6 +41,7 @@ def click_on_every_slice(image: Any, model: Path, shop: Workshop) -> Any:
     """Annotate a stack as after a start of napari; return the labels."""
     viewer = ViewerModel()
     c = Controller(viewer, viewer.add_image(image), model=str(model), workshop=shop)
+    assert c.wait(60)  # or the encoding of the plane on screen may be begun and given up
     for z in range(len(image)):
         viewer.dims.set_point(0, z)
         c.points.add([z, 20, 30])

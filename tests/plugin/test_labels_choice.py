@@ -148,15 +148,19 @@ def test_a_copy_can_be_cancelled_and_the_offer_stays(
 ) -> None:
     import threading
 
+    import dask
     import dask.array as da
 
     gate = threading.Event()
 
     def slow(block: Any) -> Any:
-        gate.wait(30)
+        if threading.current_thread() is not threading.main_thread():
+            gate.wait(30)
         return block
 
     monkeypatch.setattr("samari.plugin.labels_choice._SLAB", 40)
+    # Blocks are computed by the thread that asks, so that the window itself never waits.
+    monkeypatch.setitem(dask.config.config, "scheduler", "synchronous")
     viewer, _, dock = docked(noise(40, 40))
     lazy = da.from_array(_given(np.uint16, 7), chunks=(1, 40)).map_blocks(slow, dtype=np.uint16)
     gate.set()
