@@ -1,7 +1,8 @@
 """Does it matter where an object lies in the grid of tiles? Measured on objects of real images.
 
 Each object is segmented from the same click and from the same box three times: in the middle of a
-tile, where two tiles meet, and where four meet. The masks are compared with the first one.
+tile, where two tiles meet, and where four meet, in the grid of the tiles that this prompt is
+answered in. The masks are compared with the first one.
 
     python benchmarks/seams.py DATA [--objects 60] [--model samari-tiny] [--json FILE]
 
@@ -41,7 +42,7 @@ def main() -> None:
     samples = load_samples(arguments.data, "val", ["dsb2018", "bbbc039"])
     samples = [one for one in samples if min(one.labels.shape) >= 256]
     found: dict[str, dict[str, list[float]]] = {"click": {}, "box": {}}
-    levels = []
+    levels: dict[str, list[int]] = {"click": [], "box": []}
     count = 0
     while count < arguments.objects:
         sample = samples[rng.integers(len(samples))]
@@ -50,23 +51,20 @@ def main() -> None:
             continue
         mask = masks[rng.integers(len(masks))]
         count += 1
-        first: dict[str, np.ndarray] = {}
-        for place in PLACES:
-            picture, move = moved(sample.image, mask, place, model.picture_size)
-            click = np.add(centre_click(mask), move)
-            box = np.add(object_box(mask), (*move, *move))
-            prompts = {
-                "click": PlanePrompts((tuple(click),), (1,)),
-                "box": PlanePrompts(box=tuple(box)),
-            }
-            answers = answer_each(model, ArrayPicture(picture), list(prompts.values()))
-            for kind, answer in zip(prompts, answers, strict=True):
-                levels.append(answer.tile.level if answer.tile else -1)
-                best = answer.best[move[0] :, move[1] :][: mask.shape[0], : mask.shape[1]]
-                if place == PLACES[0]:
-                    first[kind] = best
-                else:
-                    found[kind].setdefault(place, []).append(iou(best, first[kind]))
+        for kind, prompt in (
+            ("click", PlanePrompts((tuple(centre_click(mask)),), (1,))),
+            ("box", PlanePrompts(box=tuple(object_box(mask)))),
+        ):
+            masks = {}
+            for place in PLACES:
+                picture, move = moved(sample.image, mask, prompt, place, model)
+                answer = answer_each(model, ArrayPicture(picture), [shifted(prompt, move)])[0]
+                assert answer.tile is not None
+                levels[kind].append(answer.tile.level)
+                best = answer.best[move[0] :, move[1] :]
+                masks[place] = best[: mask.shape[0], : mask.shape[1]]
+            for place in PLACES[1:]:
+                found[kind].setdefault(place, []).append(iou(masks[place], masks[PLACES[0]]))
     result = {"model": model.model_name, "hash": model.model_hash[:12], "objects": count}
     print(f"{model.model_name} {model.model_hash[:12]}, {count} objects, IoU with the first place")
     for kind, places in found.items():
@@ -74,36 +72,49 @@ def main() -> None:
             median, low = np.median(values), np.percentile(values, 5)
             result[f"{kind}, {place}"] = {"median": float(median), "5th percentile": float(low)}
             print(f"  {kind}, {place}: median {median:.3f}, 5th percentile {low:.3f}")
-    shares = {level: levels.count(level) / len(levels) for level in sorted(set(levels))}
-    print("  levels:", ", ".join(f"{level}: {share:.0%}" for level, share in shares.items()))
+        shares = {one: levels[kind].count(one) for one in sorted(set(levels[kind]))}
+        print("  levels:", ", ".join(f"{one} ({share})" for one, share in shares.items()))
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(result, file, indent=1)
 
 
+def shifted(prompt: PlanePrompts, move: tuple[int, int]) -> PlanePrompts:
+    """Return a prompt so many rows and columns further."""
+    y, x = move
+    return prompt.within((-y, -x, -y + 1, -x + 1))
+
+
 def moved(
-    image: np.ndarray, mask: np.ndarray, place: str, side: int
+    image: np.ndarray, mask: np.ndarray, prompt: PlanePrompts, place: str, model: Segmenter
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return a larger picture in which the object lies at a place of the grid, and by how much.
+    """Return a larger picture in which the prompt lies at a place of the grid, and by how much.
 
     What is beyond the image is its mirror image.
     """
-    y, x = np.round(centre_click(mask)).astype(int)
-    step = side // 2
+    side, zoom = model.picture_size, model.zoom_size
+    free = TilePyramid((16 * side, 16 * side), side, zoom)
+    tile = next(free.for_prompts(shifted(prompt, (8 * side, 8 * side))))
     # Tiles begin at multiples of `step`: their middles are multiples of it too, `step` or more.
-    offset = {PLACES[0]: (0, 0), PLACES[1]: (0, step // 2), PLACES[2]: (step // 2, step // 2)}[
-        place
-    ]
-    move = tuple(
-        int(-at % step + wanted + 4 * step) for at, wanted in zip((y, x), offset, strict=True)
-    )
-    after = 4 * step
+    step = tile.shape[0] // 2
+    offset = (step // 2 * (place == PLACES[2]), step // 2 * (place != PLACES[0]))
+    (y, x) = np.round(middle_of(prompt)).astype(int)
+    move = (int(-y % step + offset[0] + 4 * side), int(-x % step + offset[1] + 4 * side))
+    after = 4 * side
     picture = np.pad(image, ((move[0], after), (move[1], after), (0, 0)), mode="symmetric")
-    shape = (picture.shape[0], picture.shape[1])
-    tile = TilePyramid(shape, side).at((y + move[0], x + move[1]))
+    pyramid = TilePyramid((picture.shape[0], picture.shape[1]), side, zoom)
+    tile = next(pyramid.for_prompts(shifted(prompt, move)))
     middle = np.add(tile.box[:2], tile.box[2:]) / 2 - (y + move[0], x + move[1])
-    assert sorted(np.abs(middle)) == sorted(offset), (middle, offset)
-    return picture, (move[0], move[1])
+    # A prompt where tiles meet is answered in one of them, whichever is a rounding closer.
+    assert np.abs(np.abs(middle) - offset).max() <= 1, (middle, offset)
+    return picture, move
+
+
+def middle_of(prompt: PlanePrompts) -> np.ndarray:
+    """Return the (row, column) that decides which tile answers."""
+    if prompt.box is None:
+        return np.array(prompt.points[0])
+    return np.add(prompt.box[:2], prompt.box[2:]) / 2
 
 
 if __name__ == "__main__":
