@@ -143,6 +143,12 @@ def test_a_journal_and_a_script_hold_it_in_little_memory(tmp_path, little):
     ((_, step),) = log.entries
     assert step.objects[1].parts[0].prompts == asked
     assert step.pending[0].newest.prompts.mask == asked.mask
+    image = np.broadcast_to(np.uint8(7), (SIDE, SIDE))
+    again = Session.restore(tmp_path / "a.jsonl", image, segmenter=Echo(), resume=False)
+    assert not isinstance(again.labels, np.ndarray)
+    where = tuple(slice(at, at + 400) for at in AWAY)
+    np.testing.assert_array_equal(again.labels[where], session.labels[where])
+    assert (again.labels[where] == 1).any()
     script = little("the script", session.to_script)
     (line,) = (line for line in script.splitlines() if "PlaneMask(" in line)
     names = {}

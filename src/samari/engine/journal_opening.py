@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine.journal_lines import VERSION, now
+from samari.engine.new_labels import new_labels
 from samari.engine.runs import array_of, value_runs
 from samari.errors import JournalError
 
@@ -145,7 +146,7 @@ def initial_labels(value: dict[str, Any], planes: ImagePlanes, labels: Any, name
             )
         return labels
     if began["from"] == "background":
-        return np.zeros(shape, began["dtype"]) if labels is None else labels
+        return new_labels(shape, began["dtype"]) if labels is None else labels
     return array_of(began["runs"], shape, began["dtype"]) if labels is None else labels
 
 

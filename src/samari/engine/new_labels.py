@@ -16,14 +16,16 @@ from samari.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import DTypeLike
+
 #: Labels of more bytes than this are kept on disk.
 LARGEST_IN_MEMORY = 2**31
 #: Voxels along both axes of a chunk; along other axes it is one.
 _CHUNK = 512
 
 
-def new_labels(shape: Sequence[int]) -> Any:
-    """Return background for an image: uint16 in memory; above 2 GiB uint32 in a chunked store.
+def new_labels(shape: Sequence[int], dtype: DTypeLike = np.uint16) -> Any:
+    """Return background for an image, in memory; above 2 GiB uint32 in a chunked store.
 
     The store is a zarr array in a temporary folder, which is deleted when nobody uses the array any
     more. It takes the space of what is written. Its ids cannot outgrow it, as those of an array in
@@ -33,6 +35,8 @@ def new_labels(shape: Sequence[int]) -> Any:
     ----------
     shape : sequence of int
         Of the label axes; the last two are the plane's.
+    dtype : data type
+        Of an array in memory.
 
     Raises
     ------
@@ -41,12 +45,12 @@ def new_labels(shape: Sequence[int]) -> Any:
     """
     nbytes = 2 * math.prod(shape)
     if nbytes <= LARGEST_IN_MEMORY:
-        return np.zeros(shape, np.uint16)
+        return np.zeros(shape, dtype)
     try:
         import zarr
     except ImportError:
         try:
-            return np.zeros(shape, np.uint16)
+            return np.zeros(shape, dtype)
         except MemoryError:
             raise InputError(
                 f"labels of shape {tuple(shape)} take {nbytes / 1e9:.0f} GB, more than there is; "
