@@ -21,7 +21,7 @@ X = torch.randn(5, 48, generator=torch.Generator().manual_seed(1))
 
 def network(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16, bias=False))
+    return nn.Sequential(nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 96, bias=False))
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=str)
@@ -63,6 +63,16 @@ def test_from_another_device_it_comes_back(packed: nn.Sequential) -> None:
     assert packed[0].weight.device.type == "cpu"
     packed.load_state_dict(weights)
     assert_as_packed(packed, wanted)
+
+
+def test_in_float32_layers_that_do_not_widen_stay_plain() -> None:
+    made = nn.Sequential(nn.Linear(48, 64), nn.Linear(64, 64), nn.Linear(64, 32))
+    wanted = result(made)
+    pack(made, torch.float32)
+    assert [isinstance(layer, PackedLinear) for layer in made] == [True, False, False]
+    torch.testing.assert_close(result(made), wanted)
+    pack(made, torch.bfloat16)
+    assert [layer.dtype for layer in made] == 3 * [torch.bfloat16]
 
 
 def _saved(module: nn.Module) -> Any:
