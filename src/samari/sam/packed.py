@@ -125,12 +125,12 @@ def pack(module: nn.Module, dtype: torch.dtype) -> None:
     """
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Linear):
-                wanted = dtype != torch.float32 or child.out_features > child.in_features
-            else:
-                wanted = isinstance(child, PackedLinear) and child.dtype != dtype
-            if wanted:
-                setattr(parent, name, PackedLinear(child, dtype))
+            if isinstance(child, PackedLinear):
+                if child.dtype != dtype:
+                    setattr(parent, name, PackedLinear(child, dtype))
+            elif isinstance(child, nn.Linear):
+                if dtype != torch.float32 or child.out_features > child.in_features:
+                    setattr(parent, name, PackedLinear(child, dtype))
 
 
 def precision(linear: nn.Linear | PackedLinear) -> torch.dtype:
