@@ -1,7 +1,7 @@
 """Time the ViT-B encoder beside its peers: ``python benchmarks/encoder.py samari transformers``.
 
 The weights are random, the image has 1024 x 1024 pixels. All that are named take turns in one
-process; the floor is measured afterwards. ``--memory`` instead loads and encodes once, each
+process, and so does the floor. ``--memory`` instead loads and encodes once, each
 in a process of its own, and reports the largest resident memory.
 """
 
@@ -52,8 +52,14 @@ def times(names: list[str], n: int) -> dict:
     half = any("bfloat16" in name for name in names)
     dtype = torch.bfloat16 if half else torch.float32
     config = vit_config("base").vision_config
-    seconds = interleaved({name: lambda e=e: e(image) for name, e in encoders.items()}, n)
-    best = floor(config, dtype)
+    floors: list[dict[str, float]] = []
+    seconds = interleaved(
+        {name: lambda e=e: e(image) for name, e in encoders.items()},
+        n,
+        lambda: floors.append(floor(config, dtype, 1)),
+    )
+    best = {part: float(np.median([one[part] for one in floors])) for part in floors[0]}
+    sums = [sum(one.values()) for one in floors]
     reference = "transformers" if "transformers" in names else names[-1]
     return {
         "n": n,
@@ -65,9 +71,15 @@ def times(names: list[str], n: int) -> dict:
             for name in names
             if name != reference
         },
-        "floor": {"parts": best, "seconds": sum(best.values()), "dtype": str(dtype)},
+        "floor": {
+            "parts": best,
+            "seconds": float(np.median(sums)),
+            "turns": sums,
+            "dtype": str(dtype),
+        },
         "over_floor": {
-            name: float(np.median(values)) / sum(best.values()) for name, values in seconds.items()
+            name: ratio({name: seconds[name], "floor": sums}, name, "floor")["median"]
+            for name in names
         },
     }
 

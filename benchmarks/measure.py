@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).resolve().parents[1] / "runs" / "bench"
 
 
-def interleaved(actions: dict[str, Callable[[], Any]], n: int) -> dict[str, list[float]]:
-    """Run all in turn, `n` times, and return their seconds; each ran once before, to warm up."""
+def interleaved(
+    actions: dict[str, Callable[[], Any]], n: int, after: Callable[[], Any] = lambda: None
+) -> dict[str, list[float]]:
+    """Run all in turn, `n` times, and return their seconds; each ran once before, to warm up.
+
+    `after` is called at the end of each turn.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(n):
         for name, action in actions.items():
             start = time.perf_counter()
             action()
             seconds[name].append(time.perf_counter() - start)
+        after()
     return seconds
 
 

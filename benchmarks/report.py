@@ -45,7 +45,7 @@ def _encoders(runs: dict) -> list[str]:
     if not runs:
         return []
     lines = [
-        "**ViT-B encoder, 1024 x 1024.** What took turns in one process ends with its floor, and",
+        "**ViT-B encoder, 1024 x 1024.** What took turns in one process ends with the floor, and",
         "is compared with nothing else. Median seconds and their range; the error is the largest",
         "difference from the reference of the run.",
         "",
