@@ -13,7 +13,7 @@ VENV_BENCH ?= .venv-bench
 PYTHON_IN_VENV := $(VENV)/bin/python
 PYTEST_ARGS ?=
 # The tests run in several processes, each with a screen of its own. What is timed at full length
-# (make soak) runs alone.
+# (make soak) runs alone. `make test PYTEST_JOBS=` runs all in one process.
 PYTEST_JOBS ?= -n auto --maxprocesses 4 --dist worksteal
 # A virtual screen of known size, so that the tests see the same window everywhere.
 SCREEN := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 import uuid
 from pathlib import Path
@@ -30,25 +31,28 @@ def pytest_configure(config: pytest.Config) -> None:
     each other.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if hasattr(config, "workerinput") and shutil.which("Xvfb"):
+    if hasattr(config, "workerinput") and sys.platform == "linux" and shutil.which("Xvfb"):
         config.add_cleanup(_open_screen())
 
 
 def _open_screen() -> Callable[[], None]:
     """Go to a new virtual screen; return what closes it."""
-    reading, writing = os.pipe()
+    # The shell ends the screen when this process has ended, in whatever way.
+    program = "Xvfb -displayfd 1 -screen 0 1600x1200x24 -nolisten tcp 2>/dev/null & read _; kill $!"
     screen = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"],
-        pass_fds=[writing],
-        stderr=subprocess.DEVNULL,
+        ["sh", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    os.close(writing)
-    with open(reading) as told:
-        number = told.readline().strip()
+    assert screen.stdin is not None
+    assert screen.stdout is not None
+    number = screen.stdout.readline().strip()
     assert number, "Xvfb did not start"
-    os.environ["DISPLAY"] = f":{number}"
+    os.environ.update(DISPLAY=f":{number}", QT_QPA_PLATFORM="xcb")
     os.environ.pop("XAUTHORITY", None)
-    return lambda: (screen.terminate(), screen.wait())[0]
+
+    def close() -> None:
+        screen.communicate()
+
+    return close
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -126,3 +126,56 @@ def test_large_arrays_are_searched_only_where_the_label_is(monkeypatch: pytest.M
     assert [edit.count for edit in store.relabel(1, 0)] == [6]
     assert store.extent(1) is None
     assert store.relabel(1, 2) == []
+
+
+def test_a_named_part_in_memory_is_searched_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samari.engine.labels._SMALL_PIXELS", 10)
+    store = LabelStore(np.zeros((3, 50, 50), np.uint8))
+    store.array[1, 40, 40:42] = 7  # by nobody who said so
+    part = (slice(1, 2),)
+    assert store.extent(7, part) == (slice(1, 2), slice(40, 41), slice(40, 42))
+    assert [edit.count for edit in store.relabel(7, 0, part)] == [2]
+    assert store.extent(7, part) is None
+
+
+def test_after_somebody_else_painted_no_label_is_known_to_be_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("samari.engine.labels._SMALL_PIXELS", 10)
+    store = LabelStore(np.zeros((50, 50), np.uint8))
+    store.array[40, 40] = 9
+    store.census.forget()
+    assert store.census.pixels(9) is None
+    assert store.extent(9) == (slice(40, 41), slice(40, 41))
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 60, 50), (1, 60, 50), (2, 1, 60, 50), (60, 50)])
+def test_whatever_the_shape_little_is_read_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], chunks: tuple[int, ...] | None
+) -> None:
+    monkeypatch.setattr("samari.engine.labels._SCAN_BYTES", 100)
+    read = []
+
+    class Watched:
+        def __init__(self) -> None:
+            self.data = np.random.default_rng(0).integers(0, 3, shape).astype(np.uint8)
+            self.shape, self.dtype, self.ndim = shape, self.data.dtype, len(shape)
+            if chunks is not None:
+                self.chunks = (1,) * (len(shape) - 2) + chunks[-2:]
+
+        def __getitem__(self, where: Any) -> Any:
+            part = self.data[where]
+            read.append(part.size)
+            return part.copy()
+
+        def __setitem__(self, where: Any, value: Any) -> None:
+            self.data[where] = value
+
+    store = LabelStore(Watched())
+    assert store.scan_highest() == 2
+    assert max(read) <= 100
+    assert sum(read) >= np.prod(shape)
+    read.clear()
+    assert sum(edit.count for edit in store.relabel(2, 1)) > 0
+    assert not (store.array.data == 2).any()

@@ -108,6 +108,15 @@ def test_new_labels_are_in_memory_as_long_as_they_are_small(monkeypatch):
     assert not np.asarray(labels[:]).any()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_a_data_type_that_is_asked_for_is_taken(monkeypatch, dtype):
+    monkeypatch.setattr(new_labels_module, "LARGEST_IN_MEMORY", 6000)
+    small = new_labels((3, 20, 20), dtype)
+    assert small.dtype == dtype
+    assert isinstance(small, np.ndarray) == (small.dtype.itemsize < 8)
+    assert new_labels((9, 40, 50), dtype).dtype == dtype
+
+
 def test_the_store_of_new_labels_goes_with_them(monkeypatch):
     monkeypatch.setattr(new_labels_module, "LARGEST_IN_MEMORY", 1000)
     labels = new_labels((3, 40, 50))

@@ -57,7 +57,7 @@ def test_runs_skip_and_take_in_turn():
     assert runs_of(mask) == [1, 2, 8, 1]
 
 
-@pytest.mark.parametrize("runs", [[1], [-1, 2], [3, 4], [0, 2, 0, 5]])
+@pytest.mark.parametrize("runs", [[1], [-1, 2], [3, 4], [0, 2, 0, 5], 4 * [2**62], [2**64, 1]])
 def test_runs_that_are_no_mask_are_refused(runs):
     with pytest.raises(ValueError, match=r"no mask of shape \(2, 3\)"):
         mask_of(runs, (2, 3))

@@ -128,7 +128,7 @@ def test_a_packed_network_is_saved_as_it_was(square: Golden, tmp_path: Path) -> 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="only Linux tells what is mapped")
 def test_a_packed_network_holds_nothing_of_the_file_it_was_loaded_from(
-    square: Golden, tmp_path: Path
+    square: Golden, packed: Callable[[SamModel], None], tmp_path: Path
 ) -> None:
     square.model.save_pretrained(tmp_path)
     model = type(square.model).from_pretrained(tmp_path)
@@ -137,6 +137,7 @@ def test_a_packed_network_holds_nothing_of_the_file_it_was_loaded_from(
         return str(tmp_path) in Path("/proc/self/maps").read_text()
 
     assert mapped()
+    packed(model)
     model.pack()
     assert not mapped()
 

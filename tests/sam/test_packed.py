@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from samari.sam.packed import PackedLinear, pack
+from samari.sam.packed import PackedLinear, pack, precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,12 @@ def test_in_float32_layers_that_do_not_widen_stay_plain() -> None:
     torch.testing.assert_close(result(made), wanted)
     pack(made, torch.bfloat16)
     assert [layer.dtype for layer in made] == 3 * [torch.bfloat16]
+
+
+def test_layers_of_another_precision_are_all_brought_to_the_wanted_one() -> None:
+    made = nn.Sequential(nn.Linear(48, 64), nn.Linear(64, 32)).to(torch.bfloat16)
+    pack(made, torch.float32)
+    assert [precision(layer) for layer in made] == 2 * [torch.float32]
 
 
 def _saved(module: nn.Module) -> Any:

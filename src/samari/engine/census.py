@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ class Census:
 
     def __init__(self, complete: bool, highest: int) -> None:
         self.complete = complete
-        self._highest = highest
+        self._highest: float = highest
         self._count = Count()
         self._touched: set[int] | None = None
 
@@ -116,7 +117,7 @@ class Census:
     def forget(self) -> None:
         """Take note that somebody else changed nobody knows what: all is to be counted again."""
         self.complete = False
-        self._highest = max((self._highest, *self._count.pixels))
+        self._highest = math.inf
         self._touched = None
 
     def begin(self) -> None:

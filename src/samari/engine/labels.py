@@ -305,11 +305,14 @@ class LabelStore:
     def _place_of(self, label: int, slices: Index) -> Box | None:
         """Return where to look for a label in a part: in its box if it is known, None for nowhere.
 
-        A small array is read as a whole: then nothing that a script did besides is overlooked.
+        A small array is read as a whole, and a part of one in memory: then nothing that a script
+        did besides is overlooked.
         """
         part = as_box(slices, self.array.shape)
-        small = np.prod(self.array.shape, dtype=np.int64) <= _SMALL_PIXELS
-        if small or self.census.pixels(label) is None:
+        quick = np.prod(self.array.shape, dtype=np.int64) <= _SMALL_PIXELS or (
+            bool(slices) and isinstance(self.array, np.ndarray)
+        )
+        if quick or self.census.pixels(label) is None:
             return part
         known = self.census.box(label)
         if known is None:
@@ -320,18 +323,21 @@ class LabelStore:
         )
         return common if all(axis.start < axis.stop for axis in common) else None
 
-    def _slabs(self, box: Box) -> Iterator[Box]:
-        """Cut a part along its first axis longer than 1 into slabs of 64 MB, in whole chunks."""
+    def _slabs(self, box: Box, axis: int = 0) -> Iterator[Box]:
+        """Cut a part into slabs of 64 MB, in whole chunks, along one axis and those after it."""
         sides = [extent.stop - extent.start for extent in box]
-        axis = next((i for i, side in enumerate(sides) if side > 1), 0)
-        plane = int(np.prod(sides[axis + 1 :], dtype=np.int64))
-        step = max(1, _SCAN_BYTES // max(1, plane * self.array.dtype.itemsize))
+        others = sides[:axis] + sides[axis + 1 :]
+        across = int(np.prod(others, dtype=np.int64)) * self.array.dtype.itemsize
         chunks = getattr(self.array, "chunks", None)
-        if chunks:
-            step = max(1, step // int(chunks[axis])) * int(chunks[axis])
+        least = int(chunks[axis]) if chunks else 1
+        step = max(1, _SCAN_BYTES // max(1, across * least)) * least
         for start in range(box[axis].start, box[axis].stop, step):
             stop = min(start + step, box[axis].stop)
-            yield (*box[:axis], slice(start, stop), *box[axis + 1 :])
+            slab = (*box[:axis], slice(start, stop), *box[axis + 1 :])
+            if (stop - start) * across > _SCAN_BYTES and axis + 1 < len(box):
+                yield from self._slabs(slab, axis + 1)
+            else:
+                yield slab
 
     def make_room(self, label: int) -> None:
         """Widen the dtype if it cannot hold `label`. Trap 23.

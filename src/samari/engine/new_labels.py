@@ -24,8 +24,8 @@ LARGEST_IN_MEMORY = 2**31
 _CHUNK = 512
 
 
-def new_labels(shape: Sequence[int], dtype: DTypeLike = np.uint16) -> Any:
-    """Return background for an image, in memory; above 2 GiB uint32 in a chunked store.
+def new_labels(shape: Sequence[int], dtype: DTypeLike | None = None) -> Any:
+    """Return background for an image: uint16 in memory; above 2 GiB uint32 in a chunked store.
 
     The store is a zarr array in a temporary folder, which is deleted when nobody uses the array any
     more. It takes the space of what is written. Its ids cannot outgrow it, as those of an array in
@@ -35,22 +35,23 @@ def new_labels(shape: Sequence[int], dtype: DTypeLike = np.uint16) -> Any:
     ----------
     shape : sequence of int
         Of the label axes; the last two are the plane's.
-    dtype : data type
-        Of an array in memory.
+    dtype : data type, optional
+        In place of these two.
 
     Raises
     ------
     InputError
         If it is too large for the memory, and zarr is not installed.
     """
-    nbytes = 2 * math.prod(shape)
+    held, stored = (np.dtype(dtype or name) for name in ("uint16", "uint32"))
+    nbytes = held.itemsize * math.prod(shape)
     if nbytes <= LARGEST_IN_MEMORY:
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, held)
     try:
         import zarr
     except ImportError:
         try:
-            return np.zeros(shape, dtype)
+            return np.zeros(shape, held)
         except MemoryError:
             raise InputError(
                 f"labels of shape {tuple(shape)} take {nbytes / 1e9:.0f} GB, more than there is; "
@@ -59,7 +60,7 @@ def new_labels(shape: Sequence[int], dtype: DTypeLike = np.uint16) -> Any:
     folder = _folder()
     chunks = (*(1,) * (len(shape) - 2), *(min(n, _CHUNK) for n in shape[-2:]))
     array = zarr.create_array(
-        store=folder, shape=tuple(shape), chunks=chunks, dtype="uint32", fill_value=0
+        store=folder, shape=tuple(shape), chunks=chunks, dtype=stored, fill_value=0
     )
     weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
     return array

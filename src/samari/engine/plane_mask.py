@@ -118,7 +118,7 @@ class PlaneMask:
 
     def __eq__(self, other: object) -> bool:
         """Whether the content is equal."""
-        return isinstance(other, PlaneMask) and self.key == other.key
+        return self.key == other.key if isinstance(other, PlaneMask) else NotImplemented
 
     def __hash__(self) -> int:
         """Hash of the content."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samari.engine.planes import PlaneIndex
-from samari.engine.propagated import PlaneMask, PropagationReport
+from samari.engine.propagated import FoundMask, PropagationReport
 from samari.engine.tiles import by_next_tile
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Propagation:
         limits: Limits,
     ) -> None:
         self.axis, self.targets, self.step = axis, tuple(targets), step
-        self.arrived: deque[PlaneMask] = deque()
+        self.arrived: deque[FoundMask] = deque()
         self.report = PropagationReport()
         #: For every target the confidence on the planes that were written; the session's side.
         self.written: list[dict[int, float]] = [{} for _ in self.targets]
@@ -326,7 +326,7 @@ class Propagation:
                 continue
             self._taken.setdefault(plane, []).append((walker.target, region))
             walker.last = replace(step, region=region)
-            self.arrived.append(PlaneMask(walker.target, index, region, confidence))
+            self.arrived.append(FoundMask(walker.target, index, region, confidence))
 
     def _reconciled(
         self, index: int, walker: _Walker, step: Step, confidence: float, tracker: Tracker
@@ -355,7 +355,7 @@ class Propagation:
             region = self._free(plane, number, step.region)
             if region is not None:
                 self._taken.setdefault(plane, []).append((number, region))
-                self.arrived.append(PlaneMask(number, index, region, confidence))
+                self.arrived.append(FoundMask(number, index, region, confidence))
         self._there.clear()
 
     def _free(self, plane: PlaneIndex, number: int, region: Region) -> Region | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class PlaneMask:
+class FoundMask:
     """What was found of one object on one plane."""
 
     target: int

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 
     from samari.engine.masks import Box
-    from samari.engine.propagated import PlaneMask, PropagationReport
+    from samari.engine.propagated import FoundMask, PropagationReport
     from samari.engine.state import Transaction
 
 #: The planes that lie one behind the other along each axis.
@@ -204,7 +204,7 @@ class Propagating(Automatic):
                 change.relabel(target.label, 0, where)
             yield
 
-    def _write_propagated(self, change: Transaction, run: Propagation, found: PlaneMask) -> bool:
+    def _write_propagated(self, change: Transaction, run: Propagation, found: FoundMask) -> bool:
         """Write one mask; False if none of its pixels is free, or its object was deleted since."""
         target = run.targets[found.target]
         label = target.label

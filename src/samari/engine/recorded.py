@@ -185,8 +185,8 @@ class Recorded(Propagating):
             )
         check_image(log.opening, self.planes, log.name, content=True)
         array = self.labels
-        began = initial_labels(log.opening, self.planes, None, log.name)
         if log.opening["labels"]["from"] != "background":
+            began = initial_labels(log.opening, self.planes, None, log.name)
             self.store.make_room(int(began.max(initial=0)))
             self.store.array[...] = began
             self.store.highest = self.store.scan_highest()

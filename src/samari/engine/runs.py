@@ -101,9 +101,13 @@ def crop_of(runs: Sequence[int], shape: Sequence[int]) -> tuple[NDArray[np.bool_
 
 def _lengths(runs: Sequence[int], shape: Sequence[int]) -> NDArray[np.int64]:
     """Return the run lengths of a mask of a shape; a ValueError if they are not."""
-    lengths = np.asarray(runs, np.int64)
     size = math.prod(shape)
-    if lengths.ndim != 1 or len(lengths) % 2 or (lengths < 0).any() or lengths.sum() > size:
+    try:
+        lengths = np.asarray(runs, np.int64)
+    except OverflowError:
+        lengths = np.array([-1, -1])
+    outside = lengths.ndim != 1 or len(lengths) % 2 or (lengths < 0).any() or (lengths > size).any()
+    if outside or lengths.sum() > size:
         raise ValueError(f"these run lengths are no mask of shape {tuple(shape)}")
     return lengths
 

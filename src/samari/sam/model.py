@@ -107,8 +107,9 @@ class SamModel(nn.Module):
     def pack(self, dtype: torch.dtype = torch.float32) -> None:
         """Lay the image encoder out for inference on a CPU: it is quicker, and cannot learn.
 
-        The weights of its blocks are held once, in the order in which the processor multiplies; no
-        tensor is left in the file that they were loaded from. It can still be saved.
+        The weights of its blocks are held once, where it is quicker in the order in which the
+        processor multiplies; no tensor is left in the file that they were loaded from. It can still
+        be saved.
 
         Parameters
         ----------

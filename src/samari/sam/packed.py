@@ -129,7 +129,8 @@ def pack(module: nn.Module, dtype: torch.dtype) -> None:
                 if child.dtype != dtype:
                     setattr(parent, name, PackedLinear(child, dtype))
             elif isinstance(child, nn.Linear):
-                if dtype != torch.float32 or child.out_features > child.in_features:
+                widens = child.out_features > child.in_features
+                if widens or not child.weight.dtype == dtype == torch.float32:
                     setattr(parent, name, PackedLinear(child, dtype))
 
 
@@ -139,13 +140,13 @@ def precision(linear: nn.Linear | PackedLinear) -> torch.dtype:
 
 
 def _packed(weight: torch.Tensor) -> torch.Tensor:
-    """Return a (out, in) weight, packed if this can be done here."""
+    """Return a copy of a (out, in) weight, packed if this can be done here."""
     if not _can_pack(weight.device, weight.dtype):
-        return weight
+        return weight.clone()
     try:
         return _reordered(weight)
     except (AttributeError, RuntimeError):
-        return weight
+        return weight.clone()
 
 
 @cache
