@@ -13,8 +13,8 @@ of numbers to the memory and back, which costs more than many of the products:
 - Global attention goes head by head with one buffer of relative positions.
 
 With packed weights (`packed.py`) ViT-B took 9.7 s for 1024 x 1024 pixels on two Zen 3 cores, and
-15.1 by the plain modules (medians of 3; all layers packed, see there). 88 of 100 parts are linear layers and fused attention.
-GELU is not fused into the product: both together were slower there.
+15.1 by the plain modules (medians of 3; all layers packed, see there). 88 of 100 parts are linear
+layers and fused attention. GELU is not fused into the product: both together were slower there.
 
 Where the linear layers are packed in bfloat16, so are attention and what is between them; norms and
 the tokens that layers add to stay in float32.
