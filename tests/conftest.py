@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(_open_screen())
 
 
-def _open_screen() -> Callable[[], None]:
+def _open_screen() -> Callable[[], object]:
     """Go to a new virtual screen; return what closes it."""
     # The shell ends the screen when this process has ended, in whatever way.
     program = "Xvfb -displayfd 1 -screen 0 1600x1200x24 -nolisten tcp 2>/dev/null & read _; kill $!"
@@ -48,11 +48,7 @@ def _open_screen() -> Callable[[], None]:
     assert number, "Xvfb did not start"
     os.environ.update(DISPLAY=f":{number}", QT_QPA_PLATFORM="xcb")
     os.environ.pop("XAUTHORITY", None)
-
-    def close() -> None:
-        screen.communicate()
-
-    return close
+    return screen.communicate
 
 
 @pytest.fixture(scope="session", autouse=True)

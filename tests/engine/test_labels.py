@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from samari.engine.label_arrays import as_box, is_in_memory
+from samari.engine.label_arrays import as_box, common_part, is_in_memory, seen_from
 from samari.engine.labels import LabelStore
 from samari.errors import InputError, LabelsError
 
@@ -32,6 +32,17 @@ class CountingArray:
     def __setitem__(self, index, value):
         self.touched += self.data[index].size
         self.data[index] = value
+
+
+def test_what_two_boxes_share_is_found_in_the_array_of_either():
+    whole = np.arange(12 * 10).reshape(12, 10)
+    one, other = np.s_[2:8, 1:6], np.s_[5:12, 0:4]
+    common = common_part(one, other)
+    assert common == np.s_[5:8, 1:4]
+    for place in (one, other):
+        np.testing.assert_array_equal(whole[place][seen_from(common, place)], whole[common])
+    assert common_part(one, np.s_[8:12, 0:4]) is None
+    assert common_part(one, np.s_[2:8, 6:9]) is None
 
 
 def ring(size=11, outer=5.0, inner=2.5):

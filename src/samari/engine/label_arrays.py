@@ -68,6 +68,21 @@ def is_in_memory(array: Any) -> bool:
     return isinstance(array, np.ndarray) and not isinstance(owner, mmap.mmap)
 
 
+def common_part(one: Box, other: Box) -> Box | None:
+    """Return what lies in both of two boxes; None if nothing does."""
+    common = tuple(
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return common if all(extent.start < extent.stop for extent in common) else None
+
+
+def seen_from(box: Box, place: Box) -> Box:
+    """Return a box in the indices of an array that holds the part `place`."""
+    return tuple(
+        slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, place, strict=True)
+    )
+
+
 def as_box(slices: Index, shape: Sequence[int]) -> Box:
     """Return a slice with explicit bounds for every axis.
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.engine.census import Census, Count
-from samari.engine.label_arrays import as_box, is_in_memory, padded, refuse_unwritable, span, wider
+from samari.engine.label_arrays import (
+    as_box,
+    common_part,
+    is_in_memory,
+    padded,
+    refuse_unwritable,
+    span,
+    wider,
+)
 from samari.errors import InputError, LabelsError
 
 if TYPE_CHECKING:
@@ -309,19 +317,12 @@ class LabelStore:
         did besides is overlooked.
         """
         part = as_box(slices, self.array.shape)
-        quick = np.prod(self.array.shape, dtype=np.int64) <= _SMALL_PIXELS or (
-            bool(slices) and isinstance(self.array, np.ndarray)
-        )
+        small = np.prod(self.array.shape, dtype=np.int64) <= _SMALL_PIXELS
+        quick = small or (bool(slices) and is_in_memory(self.array))
         if quick or self.census.pixels(label) is None:
             return part
         known = self.census.box(label)
-        if known is None:
-            return None
-        common = tuple(
-            slice(max(a.start, b.start), min(a.stop, b.stop))
-            for a, b in zip(part, known, strict=True)
-        )
-        return common if all(axis.start < axis.stop for axis in common) else None
+        return None if known is None else common_part(part, known)
 
     def _slabs(self, box: Box, axis: int = 0) -> Iterator[Box]:
         """Cut a part into slabs of 64 MB, in whole chunks, along one axis and those after it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from samari.engine.journal_values import pixels_of
+from samari.engine.label_arrays import common_part, seen_from
 from samari.engine.pending import PendingPart
 from samari.engine.propagate import Limits
 from samari.engine.restore import planes_of, session_options
@@ -250,14 +251,9 @@ def hands_last(session: Session, steps: Sequence[Change]) -> None:
 
 def _take_away(mask: NDArray[np.bool_], pixels: Pixels, later: Pixels) -> None:
     """Remove the pixels of a later step from a mask of an earlier one."""
-    ours, theirs = [], []
-    for a, b in zip(pixels.box, later.box, strict=True):
-        start, stop = max(a.start, b.start), min(a.stop, b.stop)
-        if start >= stop:
-            return
-        ours.append(slice(start - a.start, stop - a.start))
-        theirs.append(slice(start - b.start, stop - b.start))
-    mask[tuple(ours)] &= ~later.mask[tuple(theirs)]
+    common = common_part(pixels.box, later.box)
+    if common is not None:
+        mask[seen_from(common, pixels.box)] &= ~later.mask[seen_from(common, later.box)]
 
 
 def _answerable(session: Session, part: PendingPart) -> PendingPart:

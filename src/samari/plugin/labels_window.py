@@ -17,6 +17,7 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
+from samari.engine.label_arrays import common_part, seen_from
 from samari.plugin import notices, painting
 from samari.plugin.labels_overview import LabelsOverview
 from samari.plugin.labels_sync import LabelsSync
@@ -258,16 +259,9 @@ class LabelsWindow:
         if self._box is not None:
             parts.append((self._box, self._data()))
         for place, data in parts:
-            common = [
-                slice(max(one.start, other.start), min(one.stop, other.stop))
-                for one, other in zip(box, place, strict=True)
-            ]
-            if all(one.start < one.stop for one in common):
-                within = tuple(
-                    slice(one.start - other.start, one.stop - other.start)
-                    for one, other in zip(common, place, strict=True)
-                )
-                data[within] = self._session.labels[tuple(common)]
+            common = common_part(box, place)
+            if common is not None:
+                data[seen_from(common, place)] = self._session.labels[common]
         steps = self._overview.steps(box)
         if np.prod(lengths(box), dtype=np.int64) <= _DIRECTLY:
             for _ in steps:
