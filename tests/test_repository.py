@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+
 def _files() -> list[Path]:
     """List the files of the repository, or all files of an unpacked source archive."""
     if (ROOT / ".git").exists():

@@ -148,6 +148,7 @@ def test_dragging_shows_nothing(ready: Any, noise: Any, qtbot: Any) -> None:
     c.set_tool("points")
     hand.move((40, 60))
     see(qtbot, c, HOVER_EDGE)
+    qtbot.wait(20)  # drawn, too
     seen = []
     c.preview.events.set_data.connect(lambda: seen.append(shown(c)))
     hand.drag((40, 60), (60, 80))

@@ -9,7 +9,7 @@ import torch
 
 from samari.errors import InputError
 from samari.train.export import export
-from samari.train.loop import CHECKPOINT, Trainer, train
+from samari.train.loop import CHECKPOINT, Trainer, read_checkpoint, train
 from samari.train.stream import BatchStream
 
 if TYPE_CHECKING:
@@ -94,6 +94,59 @@ def test_a_frozen_encoder_keeps_its_weights(
         if not torch.equal(value, before[name])
     }
     assert changed == {"prompt_encoder", "mask_decoder"}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_each_optimiser_resumes_as_if_it_had_not_stopped(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path, optimizer: str
+) -> None:
+    config = make_config([{"steps": 4, "dense_weight": 0.5, "prompted": 1}], optimizer=optimizer)
+    whole = train(Trainer(config), [discs], tmp_path / "whole")
+    train(Trainer(config), [discs], tmp_path / "part", stop=lambda: True)
+    rest = train(Trainer.load(tmp_path / "part" / CHECKPOINT), [discs], tmp_path / "part")
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(rest.model.state_dict()[name], value), name
+
+
+def test_a_run_of_the_other_optimiser_lends_its_weights_only(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    stages = [{"steps": 1, "loss": "dense"}]
+    other = train(Trainer(make_config(stages)), [discs], tmp_path)
+    config = make_config(stages, optimizer="muon")
+    with pytest.raises(InputError, match="another optimizer"):
+        Trainer.load(tmp_path / CHECKPOINT, config)
+    trainer = Trainer(config)
+    trainer.take_weights(read_checkpoint(tmp_path / CHECKPOINT))
+    assert trainer.step == 0
+    for name, value in other.model.state_dict().items():
+        assert torch.equal(trainer.model.state_dict()[name], value), name
+        assert torch.equal(trainer.ema[name], value), name
+
+
+def test_dense_targets_beside_prompts_teach_all_crops(
+    make_config: Callable[..., TrainConfig], discs: Sample
+) -> None:
+    config = make_config([{"steps": 70, "dense_weight": 3.0, "prompted": 1}], lr=6e-3)
+    trainer = Trainer(config)
+    batch = BatchStream(config, [discs]).batch(0)
+    assert batch.dense is not None
+    figures = [
+        trainer.train_step(dataclasses.replace(batch, step=step)) for step in range(config.total)
+    ]
+    assert {"click", "box", "foreground", "offset"} <= set(figures[0])
+    assert figures[-1]["foreground"] > figures[0]["foreground"] + 0.2
+    # One crop has prompts: what the others show does not change its part of the loss.
+    stage = config.stage_at(0)[1]
+    torch.manual_seed(0)
+    embeddings = torch.randn(2, 32, 8, 8)
+    both, _ = trainer._prompt_loss(embeddings[:1], batch, stage)
+    labels = batch.labels.clone()
+    labels[1] = 0
+    alone, _ = trainer._prompt_loss(
+        embeddings[:1], dataclasses.replace(batch, labels=labels), stage
+    )
+    assert both.item() == alone.item()
 
 
 def test_the_log_has_a_line_of_figures(

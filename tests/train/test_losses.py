@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samari.train.losses import balanced_loss, dice_loss, focal_loss, mask_iou, prompt_loss
+from samari.train.losses import (
+    balanced_loss,
+    dice_loss,
+    focal_loss,
+    mask_iou,
+    prompt_loss,
+    ranking_loss,
+)
 
 
 @pytest.fixture
@@ -74,3 +81,22 @@ def test_the_best_candidate_learns_most_and_every_score_learns(target) -> None:
     strength = logits.grad.abs().sum((0, 2, 3))
     assert strength[1] > 5 * strength[0]
     assert scores.grad[0, 1] < 0 < scores.grad[0, 0]
+
+
+def test_ranking_asks_for_the_order_and_weighs_it_by_what_is_lost() -> None:
+    iou = torch.tensor([[0.9, 0.2, 0.2], [0.9, 0.8, 0.8]])
+    right = torch.tensor([[0.9, 0.2, 0.2]]).expand(2, 3)
+    wrong = torch.tensor([[0.2, 0.9, 0.2]]).expand(2, 3)
+    good, bad = ranking_loss(right, iou), ranking_loss(wrong, iou)
+    assert good.max() < 0.01
+    assert bad[0] > 5 * bad[1] > 0
+    # The scores' level is no matter of the ranking, and one candidate has no rank.
+    torch.testing.assert_close(ranking_loss(right - 3, iou), good)
+    assert ranking_loss(torch.tensor([[0.3]]), torch.tensor([[0.9]])).item() == 0
+
+
+def test_the_ranking_pulls_the_scores_of_two_candidates_apart() -> None:
+    scores = torch.tensor([[0.5, 0.5]], requires_grad=True)
+    ranking_loss(scores, torch.tensor([[0.9, 0.1]])).sum().backward()
+    assert scores.grad is not None
+    assert scores.grad[0, 0] < 0 < scores.grad[0, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from qtpy.QtCore import QTimer
 
 from samari.plugin.layers import EDGE, PREVIEW_COLORS, make_preview
 from samari.plugin.outlines import Outline
@@ -51,6 +52,10 @@ class Preview:
         #: Where the layer lies: the plane, its row and column there, and its rows and columns.
         self._place: tuple[PlaneIndex | None, int, int, int, int] = (None, 0, 0, 0, 0)
         self.layer: Labels = make_preview(source)
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._refresh)
 
     def reserve(self, plane: PlaneIndex | None, near: tuple[float, float]) -> None:
         """Lay the layer around a point of a plane, for the masks that may come there."""
@@ -118,7 +123,7 @@ class Preview:
         if plane is None or not outlines:
             if self.layer.data.any():
                 self.layer.data[...] = 0
-                self._refresh()
+                self._soon.start()
             return
         if self.layer not in self._viewer.layers:
             self.layer = make_preview(self._source)
@@ -158,7 +163,11 @@ class Preview:
         return corner[0], corner[1], sides[0], sides[1]
 
     def _lay(self, plane: PlaneIndex, corner: tuple[int, int], picture: NDArray[np.uint8]) -> None:
-        """Show a picture at a place of a plane; napari draws anew as rarely as it allows."""
+        """Show a picture at a place of a plane; napari draws anew as rarely as it allows.
+
+        Where only the pixels differ, it does so right after the step that changed them: a step has
+        enough to do, and may change them twice.
+        """
         self._place = (plane, *corner, *picture.shape)
         axes = [self._source.axes.index(letter) for letter in plane.view]
         shape = [1] * self._source.layer.ndim
@@ -171,7 +180,7 @@ class Preview:
         else:
             self.layer.data[...] = picture.reshape(shape)
             if stays:
-                self._refresh()
+                self._soon.start()
         if not stays:
             self.layer.translate = translate
 

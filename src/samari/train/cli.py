@@ -23,6 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--data", type=Path, help="data folder (default: synthetic images only)")
     run.add_argument("--out", type=Path, required=True, help="gets checkpoint.pt and log.jsonl")
     run.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
+    run.add_argument(
+        "--weights", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run"
+    )
     run.add_argument("--workers", type=int, default=1, help="processes that prepare batches")
     run.set_defaults(run=_run)
 
@@ -63,7 +66,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from samari.errors import InputError
     from samari.train.config import load_config
     from samari.train.data import load_samples
-    from samari.train.loop import CHECKPOINT, Trainer, join_processes, train
+    from samari.train.loop import (
+        CHECKPOINT,
+        Trainer,
+        join_processes,
+        read_checkpoint,
+        train,
+    )
     from samari.train.stream import synthetic_samples
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -76,6 +85,8 @@ def _run(arguments: argparse.Namespace) -> int:
         samples += load_samples(arguments.data, "train")
     join_processes()
     trainer = Trainer.load(kept, config) if arguments.resume else Trainer(config)
+    if arguments.weights is not None and not arguments.resume:
+        trainer.take_weights(read_checkpoint(arguments.weights))
     train(trainer, samples, arguments.out, workers=arguments.workers)
     print(f"{trainer.step} steps done, checkpoint in {kept}")
     return 0

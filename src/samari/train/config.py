@@ -15,6 +15,7 @@ from typing import Any
 from samari.errors import InputError
 
 LOSSES = ("dense", "balanced", "focal")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Stage:
         Factor on the learning rate.
     score_weight : float
         Weight of the predicted scores' loss; the masks have 1.
+    prompted : int
+        So many of the crops have objects prompted; 0: all. Prompts are the dear part of a step.
+    dense_weight : float
+        Weight of the dense targets of all crops beside the prompts (see `samari.train.pretrain`).
     """
 
     steps: int
@@ -60,6 +65,13 @@ class Stage:
     box_share: float = 0.4
     rate: float = 1.0
     score_weight: float = 1.5
+    prompted: int = 0
+    dense_weight: float = 0.0
+
+    @property
+    def dense(self) -> bool:
+        """Whether the crops need dense targets."""
+        return self.loss == "dense" or self.dense_weight > 0
 
     def __post_init__(self) -> None:
         """Check the kind of loss."""
@@ -90,8 +102,11 @@ class TrainConfig:
         Factor on the learning rate of everything but the encoder.
     cosine_from : float
         Fraction of all steps after which the rate starts to fall.
+    optimizer : str
+        ``adamw``, or ``muon``: the matrices of the layers by `samari.train.muon`, the rest by
+        AdamW.
     weight_decay, clip, ema : float
-        AdamW's decay, gradient-norm limit, decay of the averaged weights.
+        The optimiser's decay, gradient-norm limit, decay of the averaged weights.
     threads : int
         Torch threads; 0 leaves them as they are.
     """
@@ -107,10 +122,16 @@ class TrainConfig:
     final_lr: float = 0.01
     decoder_lr: float = 1.0
     cosine_from: float = 0.5
+    optimizer: str = "adamw"
     weight_decay: float = 0.02
     clip: float = 1.0
     ema: float = 0.998
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the name of the optimiser."""
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"optimizer is {self.optimizer!r}; known are {', '.join(OPTIMIZERS)}")
 
     @property
     def total(self) -> int:

@@ -20,6 +20,7 @@ from samari.engine.frames import PIXEL_MEAN, PIXEL_STD
 from samari.errors import InputError
 from samari.train.build import build_model
 from samari.train.config import TrainConfig
+from samari.train.muon import Muon
 from samari.train.pretrain import DenseHead, dense_loss
 from samari.train.simulate import Simulation, choose_targets
 from samari.train.stream import Batch, open_stream
@@ -94,23 +95,32 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed + 1)
             self.head = DenseHead(self.model.config.prompt_encoder_config.hidden_size)
-        self.optimizer = torch.optim.AdamW(self._groups(), lr=config.lr, betas=(0.9, 0.98))
+        self.optimizers = self._optimizers()
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def _groups(self) -> list[dict[str, Any]]:
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
         # Weight decay on matrices only; the factor on the rate is kept in the group.
-        groups: list[dict[str, Any]] = []
+        hidden = _hidden_matrices(self.model) if self.config.optimizer == "muon" else set()
         encoder = {id(p) for p in self.model.vision_encoder.parameters()}
-        everything = [*self.model.parameters(), *self.head.parameters()]
-        for inside in (True, False):
-            for matrix in (True, False):
-                chosen = [
-                    p for p in everything if (id(p) in encoder) is inside and (p.ndim > 1) is matrix
-                ]
-                decay = self.config.weight_decay if matrix else 0.0
-                factor = 1.0 if inside else self.config.decoder_lr
-                groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
-        return groups
+        groups: dict[tuple[bool, bool, bool], list[torch.nn.Parameter]] = {}
+        for p in [*self.model.parameters(), *self.head.parameters()]:
+            groups.setdefault((id(p) in hidden, id(p) in encoder, p.ndim > 1), []).append(p)
+        found: dict[bool, list[dict[str, Any]]] = {}
+        for (by_muon, inside, matrix), parameters in groups.items():
+            decay = self.config.weight_decay if matrix else 0.0
+            factor = 1.0 if inside else self.config.decoder_lr
+            group = {"params": parameters, "weight_decay": decay, "factor": factor}
+            found.setdefault(by_muon, []).append(group)
+        made: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(found[False], lr=self.config.lr, betas=(0.9, 0.98))
+        ]
+        if True in found:
+            made.append(Muon(found[True], lr=self.config.lr))
+        return made
+
+    @property
+    def _param_groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """Make one optimiser step on a batch and return the figures to log.
@@ -124,18 +134,20 @@ class Trainer:
             raise InputError(f"batch of step {batch.step} given at step {self.step}")
         stage = self.config.stage_at(self.step)[1]
         rate = self.config.lr_at(self.step)
-        for group in self.optimizer.param_groups:
+        for group in self._param_groups:
             group["lr"] = rate * group["factor"]
         self.model.train()
         loss, figures = self._loss(batch, stage)
         if not torch.isfinite(loss):
             raise InputError(f"the loss is {float(loss)} at step {self.step}: lower the rate")
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        trained = [p for group in self._param_groups for p in group["params"]]
         share_gradients(trained)
         norm = torch.nn.utils.clip_grad_norm_(trained, self.config.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         self._average()
         return {"loss": float(loss.detach()), "norm": float(norm), "lr": rate, **figures}
@@ -143,15 +155,26 @@ class Trainer:
     def _loss(self, batch: Batch, stage: Stage) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(not stage.freeze_encoder):
             embeddings = self.model.vision_encoder(normalise(batch.images)).last_hidden_state
-        if batch.dense is not None:
-            return dense_loss(self.head(self.model, embeddings), batch.dense)
+        if batch.dense is None:
+            return self._prompt_loss(embeddings, batch, stage)
+        dense, figures = dense_loss(self.head(self.model, embeddings), batch.dense)
+        if stage.loss == "dense":
+            return dense, figures
+        count = stage.prompted or len(embeddings)
+        prompted, more = self._prompt_loss(embeddings[:count], batch, stage)
+        return prompted + stage.dense_weight * dense, {**figures, **more}
+
+    def _prompt_loss(
+        self, embeddings: torch.Tensor, batch: Batch, stage: Stage
+    ) -> tuple[torch.Tensor, dict[str, float]]:
         rng = np.random.default_rng([self.config.seed, batch.step, 1, _rank()])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         prompt = self.model.config.prompt_encoder_config
         room = (prompt.image_size - stage.crop) // prompt.patch_size
         # Un-padded images lie at the top left in use, and objects lie anywhere in them.
         offset = (int(rng.integers(room + 1)), int(rng.integers(room + 1)))
-        targets = choose_targets(batch.labels, stage.prompts, prompt.patch_size // 4, rng)
+        labels = batch.labels[: len(embeddings)]
+        targets = choose_targets(labels, stage.prompts, prompt.patch_size // 4, rng)
         return Simulation(
             self.model, embeddings, targets, stage, generator, grid_offset=offset
         ).run()
@@ -174,7 +197,7 @@ class Trainer:
                 "model": self.model.state_dict(),
                 "head": self.head.state_dict(),
                 "ema": self.ema,
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             },
             part,
         )
@@ -190,19 +213,50 @@ class Trainer:
         config : TrainConfig, optional
             Replaces the stored one, for instance with other stages ahead; the model must fit.
         """
-        if not path.is_file():
-            raise InputError(f"no checkpoint at {path}")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_checkpoint(path)
         trainer = cls(config or TrainConfig.from_dict(state["config"]))
+        trainer.take_weights(state)
         trainer.step = int(state["step"])
-        trainer.model.load_state_dict(state["model"])
-        trainer.head.load_state_dict(state["head"])
         trainer.ema = state["ema"]
-        factors = [group["factor"] for group in trainer.optimizer.param_groups]
-        trainer.optimizer.load_state_dict(state["optimizer"])
-        for group, factor in zip(trainer.optimizer.param_groups, factors, strict=True):
+        if len(state["optimizers"]) != len(trainer.optimizers):
+            raise InputError(f"{path} was trained by another optimizer: start from its weights")
+        factors = [group["factor"] for group in trainer._param_groups]
+        for optimizer, held in zip(trainer.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(held)
+        for group, factor in zip(trainer._param_groups, factors, strict=True):
             group["factor"] = factor
         return trainer
+
+    def take_weights(self, state: dict[str, Any]) -> None:
+        """Begin with the weights of a checkpoint, given as its data; the step stays as it is."""
+        self.model.load_state_dict(state["model"])
+        self.head.load_state_dict(state["head"])
+        self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what `Trainer.save` wrote.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path}")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _hidden_matrices(model: SamModel) -> set[int]:
+    """Return the ids of what Muon trains: the linear layers of encoder blocks and transformer."""
+    trunks = (*model.vision_encoder.layers, model.mask_decoder.transformer)
+    return {
+        id(module.weight)
+        for trunk in trunks
+        for module in trunk.modules()
+        if isinstance(module, torch.nn.Linear)
+    }
 
 
 def train(

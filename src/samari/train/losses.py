@@ -116,5 +116,26 @@ def prompt_loss(
     lowest, best = mask.min(dim=1)
     iou = mask_iou(logits.detach(), wanted)
     regression = functional.smooth_l1_loss(scores, iou, beta=0.2, reduction="none").mean(dim=1)
-    loss = (0.75 * lowest + 0.25 * mask.mean(dim=1) + score_weight * regression).mean()
+    scored = regression + 0.5 * ranking_loss(scores, iou)
+    loss = (0.75 * lowest + 0.25 * mask.mean(dim=1) + score_weight * scored).mean()
     return loss, best, iou
+
+
+def ranking_loss(scores: torch.Tensor, iou: torch.Tensor, unit: float = 0.1) -> torch.Tensor:
+    """Ask that the better of two candidates has the higher score, whatever the scores are.
+
+    Parameters
+    ----------
+    scores, iou : Tensor, shape (P, M)
+        Predicted and true IoU of the candidates of every prompt.
+    unit : float
+        Difference of scores that counts as clear.
+
+    Returns
+    -------
+    Tensor, shape (P,)
+        Mean over pairs of the IoU that is lost by the wrong choice, softly; 0 for one candidate.
+    """
+    better = (iou[:, :, None] - iou[:, None, :]).clamp(min=0)
+    doubt = functional.softplus((scores[:, None, :] - scores[:, :, None]) / unit)
+    return (better * doubt).flatten(1).mean(dim=1)

@@ -92,7 +92,7 @@ class BatchStream(IterableDataset[Batch]):
         images = np.stack([crop.image for crop in crops]).transpose(0, 3, 1, 2)
         labels = np.stack([crop.labels for crop in crops])
         dense = None
-        if stage.loss == "dense":
+        if stage.dense:
             stride = self._config.mask_stride
             dense = torch.from_numpy(np.stack([dense_targets(lab, stride) for lab in labels]))
         return Batch(
