@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import pytest
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.engine.tiles import TilePyramid
 from samari.plugin import settings
+from samari.plugin.prefetch import REACH as SHIPPED_REACH
 from samari.plugin.prefetch import Place, neighbours
+from samari.plugin.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,3 +236,78 @@ def test_neighbours_of_a_plane_and_of_a_tile() -> None:
     assert len(list(neighbours(corner, flat, pyramid))) == 3
     small = Place(PlaneIndex("YX"), whole.whole)
     assert not list(neighbours(small, ImagePlanes(np.zeros((30, 40))), whole))
+
+
+@pytest.fixture
+def tiny_stack(
+    annotated: Callable[..., Any],
+    workshop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    encodings: list[tuple[int, ...]],
+) -> tuple[Any, list[tuple[int, ...]]]:
+    """Give 50 noisy planes at plane 10, with the bundled model and the shipped reach."""
+    monkeypatch.setattr("samari.plugin.prefetch.REACH", SHIPPED_REACH)
+    monkeypatch.setattr(workshop, "segmenter", Workshop().segmenter)
+    image = np.random.default_rng(5).integers(0, 255, (50, 64, 64), np.uint8)
+    return opened(annotated, image, 10), encodings
+
+
+def test_a_scroll_through_twenty_planes_after_idling_encodes_nothing(
+    tiny_stack: tuple[Any, list[tuple[int, ...]]], qtbot: Any
+) -> None:
+    c, encoded = tiny_stack
+    settled(qtbot, c)
+    # The scroll is to find what the idle time left, and no more.
+    c._inference.prefetch.stop()
+    c._inference.prefetch.enabled = False
+    before = len(encoded)
+    assert before >= 1 + 10 + 20
+    for z in range(11, 31):
+        c._viewer.dims.set_point(0, z)
+        assert c._inference.is_encoded(PlaneIndex("YX", (z,)), (30, 30))
+        assert c.wait(30)
+        c.session.add_point((z, 30, 30))
+        c._inference.ask()
+        assert c.wait(30)
+        assert c.candidates is not None
+        c.session.discard()
+    assert len(encoded) == before
+    c._viewer.dims.set_point(0, 49)
+    assert c.wait(30)
+    assert len(encoded) == before + 1
+
+
+def test_a_click_waits_less_than_a_block_longer_while_neighbours_are_encoded(
+    annotated: Any, discs: Any, qtbot: Any, figure: Callable[..., None]
+) -> None:
+    c = opened(annotated, stack(), 6)
+    settled(qtbot, c)
+    block = discs.seconds_a_block = 0.4
+    discs.blocks = 100
+    c._viewer.dims.set_point(0, 9)
+    near = c._inference.prefetch
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+
+    def answered(place: tuple[int, int, int]) -> float:
+        decoded = len(discs.decoded)
+        began = time.perf_counter()
+        c.session.add_point(place)
+        c._inference.ask()
+        qtbot.waitUntil(lambda: len(discs.decoded) > decoded, timeout=30_000)
+        waited = time.perf_counter() - began
+        assert c.wait(30)
+        c.session.discard()
+        return waited
+
+    for at, pause in enumerate((0.1, 0.2, 0.3, 0.35)):  # here and there within a block
+        qtbot.waitUntil(lambda: near._job is not None, timeout=30_000)
+        time.sleep(pause)
+        seconds[True].append(answered((9, 15, 11 + at)))
+        assert near._job is not None
+        assert not near._job[1].finished
+    near.stop()
+    for at in range(4):
+        seconds[False].append(answered((9, 18, 11 + at)))
+    added = max(seconds[True]) - np.median(seconds[False])
+    figure("a click among neighbours being encoded waits longer by", 1e3 * added, "ms")
+    assert added < block, seconds
