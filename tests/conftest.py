@@ -136,9 +136,9 @@ def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     seen: list[tuple[int, ...]] = []
     steps = SamVisionEncoder.steps
 
-    def counted(self: Any, pixels: Any) -> Any:
+    def counted(self: Any, pixels: Any, *rest: Any) -> Any:
         seen.append(tuple(pixels.shape))
-        return steps(self, pixels)
+        return steps(self, pixels, *rest)
 
     monkeypatch.setattr(SamVisionEncoder, "steps", counted)
     return seen

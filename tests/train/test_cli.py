@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from samari.engine.predict import Segmenter
 from samari.errors import InputError
 from samari.train.cli import add_parser
+from samari.train.finetune import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,3 +71,69 @@ def test_train_then_export_then_evaluate(
         with pytest.raises(InputError, match="cannot write"):
             command(*score, option, str(tmp_path / path))
     assert figures["box"]["objects"] == figures["click_3"]["objects"] == 3
+
+
+@pytest.fixture
+def own(tmp_path: Path, discs: Sample) -> tuple[str, ...]:
+    """Make a folder of four images with six discs each and one of the labels of their upper halves;
+    give options."""
+    labels = discs.labels.copy()
+    for number in (1, 2, 3):
+        rows = np.flatnonzero((labels == number).any(1))
+        lower = np.arange(64)[:, None] > rows.mean()
+        labels[(labels == number) & lower] = 0
+    image = np.concatenate([discs.image[..., 0]] * 2, axis=1)
+    labels = np.concatenate([labels, np.where(labels, labels + 3, 0)], axis=1)
+    for name, array in (("images", image), ("labels", labels.astype(np.uint16))):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            picture = np.roll(array, 5 * number, axis=1)
+            Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    return "--images", str(tmp_path / "images"), "--labels", str(tmp_path / "labels")
+
+
+def test_finetune_writes_a_model_that_is_better_on_what_was_held_out(
+    own: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "better"
+    words = ["finetune", *own, "-o", str(folder), "--method", "full", "--steps", "40"]
+    assert command(*words) == 0
+    shown = capsys.readouterr().out
+    assert "in 3 images to learn from" in shown
+    assert "in 1 image held out" in shown
+    assert f"samari models add {folder}" in shown
+    record = json.loads((folder / "finetune.json").read_text())
+    assert record["from"]["model"] == "samari-tiny"
+    assert record["config"]["method"] == "full"
+    held = record["held_out"]["click_1"]
+    assert held["after"]["mean"] > held["before"]["mean"] + 0.1
+    assert f"{held['before']['mean']:.3f} -> {held['after']['mean']:.3f}" in shown
+    curve = record["curve"]
+    assert max(one["click"] + one["box"] for one in curve) > curve[0]["click"] + curve[0]["box"]
+    segmenter = Segmenter(folder)
+    assert segmenter.model_hash != record["from"]["hash"]
+    assert segmenter.predict(np.zeros((40, 40), np.uint8), points=[(5, 5)]).masks.shape[0] == 3
+    with pytest.raises(InputError, match="not empty"):
+        command(*words)
+
+
+def test_finetune_without_a_gain_writes_nothing_and_says_so(
+    own: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(METHODS, "decoder", 1e-12)
+    folder = tmp_path / "better"
+    assert command("finetune", *own, "-o", str(folder), "--steps", "3") == 1
+    assert "Nothing was gained" in capsys.readouterr().out
+    assert not folder.exists()
+
+
+def test_finetune_refuses_too_little_before_it_loads_a_model(
+    own: tuple[str, ...], tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):
+        (tmp_path / "labels" / f"{number}.png").unlink()
+    with pytest.raises(InputError, match=r"\d objects in 1 images are too few"):
+        command("finetune", *own, "--model", "no such model", "-o", str(tmp_path / "better"))

@@ -1,4 +1,4 @@
-"""``samari train``: run a training, evaluate a model, export a checkpoint."""
+"""``samari train``: run a training, evaluate, fine-tune, export a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from samari.train import cli_finetune
 
 if TYPE_CHECKING:
     import argparse
@@ -54,6 +56,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--sheet", type=Path, metavar="FILE", help="write a picture of examples, PNG or JPEG"
     )
     score.set_defaults(run=_evaluate)
+
+    cli_finetune.add_parser(commands)
 
     export = commands.add_parser("export", help="write a checkpoint as a model folder")
     export.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)

@@ -1,0 +1,165 @@
+"""``samari train finetune``: a model learns from the user's own labels."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from samari.train.data import Sample
+    from samari.train.finetune import FinetuneConfig, Finetuned, Progress
+    from samari.train.scores import Figure
+
+#: What is told of the held-out part.
+_TOLD = {"click_1": "one click", "click_3": "three clicks", "box": "box"}
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    tune = commands.add_parser("finetune", help="improve a model with your own labels")
+    tune.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of images")
+    tune.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of label files of the same names (NAME.tif, NAME_labels.tif, ...)",
+    )
+    tune.add_argument("--model", default="samari-tiny", help="name, folder or weights file")
+    tune.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MODEL", help="folder of the new model"
+    )
+    tune.add_argument(
+        "--method",
+        default="decoder",
+        choices=("decoder", "lora", "full"),
+        help="what learns: the mask decoder (default), also the encoder's attention, or all",
+    )
+    tune.add_argument("--minutes", type=float, default=15.0, help="at most so long (default: 15)")
+    tune.add_argument("--steps", type=int, default=600, help="at most so many (default: 600)")
+    tune.add_argument(
+        "--held-out",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share that is not trained on but measures the gain (default: 0.2)",
+    )
+    tune.add_argument("--seed", type=int, default=0)
+    tune.set_defaults(run=_finetune)
+
+
+def _finetune(arguments: argparse.Namespace) -> int:
+    from samari.engine.steps import result_of
+    from samari.errors import InputError
+    from samari.sam.weights import save_model
+    from samari.terminal import progress_line
+    from samari.train.finetune import FinetuneConfig, finetune_steps
+    from samari.train.heldout import split
+    from samari.train.pairs import load_pairs
+    from samari.zoo import load
+
+    folder = arguments.output
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not empty; give another -o")
+    config = FinetuneConfig(
+        method=arguments.method,
+        steps=arguments.steps,
+        minutes=arguments.minutes,
+        held_out=arguments.held_out,
+        seed=arguments.seed,
+    )
+    samples = load_pairs(arguments.images, arguments.labels)
+    trained, held = split(samples, config.held_out, config.seed)
+    print(f"{_told(trained)} to learn from, {_told(held)} held out", flush=True)
+    before = _scores(arguments.model, held)
+    loaded = load(arguments.model)
+    with progress_line("fine-tuning") as tell:
+        steps = finetune_steps(loaded.model, trained, held, config)
+        result = result_of(steps if tell is None else _watched(steps, tell))
+    print(f"{result.steps} steps in {result.seconds:.0f} s, ended: {_ENDED[result.ended]}")
+    if not result.gained:
+        print(
+            f"Nothing was gained on the held-out part, so {arguments.model} stays the better model "
+            "and no folder is written. More labels, or --method lora, may help"
+        )
+        return 1
+    save_model(loaded.model, folder)
+    after = _scores(folder, held)
+    record = _record(arguments.model, loaded.hash, config, result, before, after)
+    (folder / "finetune.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for name, title in _TOLD.items():
+        one, two = before[name], after[name]
+        print(
+            f"{title:12}  {one.mean:.3f} -> {two.mean:.3f}  ({one.objects} objects of "
+            f"{one.images} held-out images)"
+        )
+    print(f"The model is in {folder}: give it as --model, or add it to the dock's list by")
+    print(f"samari models add {folder}")
+    return 0
+
+
+_ENDED = {"flat": "no further gain", "steps": "all steps done", "minutes": "out of time"}
+
+
+def _told(samples: list[Sample]) -> str:
+    import numpy as np
+
+    objects = sum(len(np.unique(sample.labels[sample.labels > 0])) for sample in samples)
+    images = len({sample.group for sample in samples})
+    return f"{objects} objects in {images} image{'s' if images > 1 else ''}"
+
+
+def _scores(model: str | Path, held: list[Sample]) -> dict[str, Figure]:
+    """Measure a model as users get it."""
+    from samari.engine.predict import Segmenter
+    from samari.train.evaluate import evaluate
+
+    scores = evaluate(Segmenter(model, dtype="float32"), held, clicks=3, baselines=False)
+    return {name: scores.figure(name) for name in _TOLD}
+
+
+def _watched(steps: Any, tell: Any) -> Any:
+    """Tell how far the steps are, at most ten times a second."""
+    told = 0.0
+    while True:
+        try:
+            progress: Progress = next(steps)
+        except StopIteration as end:
+            return end.value
+        if time.monotonic() - told > 0.1:
+            told = time.monotonic()
+            tell(progress.step, progress.steps)
+        yield
+
+
+def _record(
+    model: str,
+    content: str,
+    config: FinetuneConfig,
+    result: Finetuned,
+    before: dict[str, Figure],
+    after: dict[str, Figure],
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from samari import __version__
+
+    return {
+        "samari": __version__,
+        "from": {"model": model, "hash": content},
+        "config": asdict(config),
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "seconds": round(result.seconds, 1),
+        "ended": result.ended,
+        "held_out": {
+            name: {"before": asdict(before[name]), "after": asdict(after[name])} for name in _TOLD
+        },
+        "curve": [
+            {"step": step, "click": trial.click, "box": trial.box} for step, trial in result.curve
+        ],
+    }

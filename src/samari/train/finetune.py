@@ -1,0 +1,286 @@
+"""Fine-tuning: any model of the zoo learns from some images with labels, within minutes.
+
+Training sees the pictures that the engine makes of these images for prompts on their objects: tiles
+at the image's own resolution, small objects enlarged. While only the mask decoder learns, every
+picture is encoded once, so a step costs what some clicks cost.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from samari.engine.frames import LOGITS_PER_TOKEN, FrameRule
+from samari.errors import InputError
+from samari.train.config import Stage
+from samari.train.lessons import LessonBook, lessons_of
+from samari.train.lora import add_lora, merge_lora
+from samari.train.simulate import Simulation, choose_targets
+from samari.train.trial import Trial, try_out
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from samari.sam.model import SamModel
+    from samari.train.data import Sample
+
+#: What learns, with the learning rate that suits it.
+METHODS = {"decoder": 2e-4, "lora": 3e-4, "full": 1e-4}
+#: What is asked in a picture; where small objects are seen enlarged, it is boxes alone.
+_CLICKS_TOO = Stage(1, correction_share=0.4, box_share=0.4)
+_BOXES_ONLY = Stage(1, correction_share=0.4, box_share=1.0)
+#: Tokens a side of what a learning encoder sees at once, if its pictures may be of any size: its
+#: attention takes the fourth power of the side.
+_WINDOW = 32
+#: A gain of mean IoU that counts as one.
+_GAIN = 0.002
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How to fine-tune.
+
+    Attributes
+    ----------
+    method : str
+        ``decoder``: the mask decoder learns. ``lora``: and low-rank changes of the encoder's
+        attention. ``full``: everything.
+    steps : int
+        At most so many; the learning rate falls to zero towards the last.
+    minutes : float
+        At most so long.
+    held_out : float
+        Share of the images, or of the picture if there are few, that is not trained on but says
+        what is gained.
+    check_every, patience : int
+        Steps between looks at the held-out part, and looks without a gain after which it ends.
+    prompts : int
+        Objects prompted a step.
+    rank : int
+        Of ``lora``.
+    rate : float, optional
+        Learning rate; by default that of the method.
+    seed : int
+    """
+
+    method: str = "decoder"
+    steps: int = 600
+    minutes: float = 15.0
+    held_out: float = 0.2
+    check_every: int = 40
+    patience: int = 4
+    prompts: int = 8
+    rank: int = 4
+    rate: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.method not in METHODS:
+            raise InputError(f"method is {self.method!r}; known are {', '.join(METHODS)}")
+        if not 0 < self.held_out < 1:
+            raise InputError(f"held_out is {self.held_out}; it must lie between 0 and 1")
+        for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be more than 0")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fine-tuning is.
+
+    Attributes
+    ----------
+    step, steps : int
+    trial : Trial or None
+        The newest look at the held-out part.
+    best : Trial or None
+        The best so far, the unchanged model included.
+    """
+
+    step: int
+    steps: int
+    trial: Trial | None
+    best: Trial | None
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What came of it.
+
+    Attributes
+    ----------
+    before, after : Trial
+        On the held-out part: the model as it was, and the best weights, which it has now.
+    best_step : int
+        Steps after which it had them; 0: nothing was gained, and it is as it was.
+    steps : int
+        Steps made.
+    seconds : float
+    ended : str
+        ``"flat"``: no gain any more. ``"steps"``, ``"minutes"``: as many as asked for.
+    curve : tuple of (int, Trial)
+        Every look at the held-out part.
+    """
+
+    before: Trial
+    after: Trial
+    best_step: int
+    steps: int
+    seconds: float
+    ended: str
+    curve: tuple[tuple[int, Trial], ...] = field(default=())
+
+    @property
+    def gained(self) -> bool:
+        """Whether the model is better than it was on what it had not seen."""
+        return self.best_step > 0
+
+
+def finetune_steps(
+    model: SamModel,
+    trained: Sequence[Sample],
+    held: Sequence[Sample],
+    config: FinetuneConfig | None = None,
+) -> Generator[Progress, None, Finetuned]:
+    """Fine-tune a model step by step, so that a caller can cancel or serve others in between.
+
+    Parameters
+    ----------
+    model : SamModel
+        In float32 on the CPU, its layers plain (not packed for inference). Changed in place: at the
+        end it has the best weights, those it had if nothing was gained. A caller who stops in the
+        middle is left with weights that nobody looked at.
+    trained, held : sequence of Sample
+        See `samari.train.heldout.split`.
+    config : FinetuneConfig, optional
+
+    Yields
+    ------
+    Progress
+        After every picture of the held-out part and every step.
+
+    Returns
+    -------
+    Finetuned
+        As the value of StopIteration.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to learn from, or the loss is not finite.
+    """
+    config = config or FinetuneConfig()
+    began = time.monotonic()
+    rng = np.random.default_rng([config.seed, 7])
+    generator = torch.Generator().manual_seed(config.seed)
+    model.requires_grad_(False)
+    frozen = config.method == "decoder"
+    tests = lessons_of(model, held, rng, most=24)
+    book = LessonBook(model, trained, seed=config.seed)
+    parameters = _learners(model, config)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.rate or METHODS[config.method], weight_decay=0.01
+    )
+    base = optimizer.param_groups[0]["lr"]
+    start = Progress(0, config.steps, None, None)
+    before = best = yield from try_out(model, tests, start, keep=frozen)
+    curve, best_step, kept = [(0, before)], 0, _weights_of(parameters)
+    average = _weights_of(parameters)
+    rule = FrameRule.of(model.config)
+    stride = rule.patch // LOGITS_PER_TOKEN
+    step, since, ended = 0, 0, "steps"
+    last: Trial | None = None
+    while step < config.steps:
+        if time.monotonic() - began > 60 * config.minutes:
+            ended = "minutes"
+            break
+        optimizer.param_groups[0]["lr"] = base * _schedule(step, config.steps)
+        lesson = book.draw(step, rng)
+        if not (frozen or rule.pad):
+            lesson = lesson.window(_WINDOW * rule.patch, rule.patch, rng)
+        features = lesson.features(model, keep=frozen)
+        targets = choose_targets(lesson.labels, config.prompts, stride, rng)
+        stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
+        loss, _ = Simulation(model, features, targets, stage, generator).run()
+        if not torch.isfinite(loss):
+            raise InputError(f"the loss is {float(loss)} at step {step}: lower the rate")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        step += 1
+        _follow(average, parameters, step)
+        yield Progress(step, config.steps, last, best)
+        if step % config.check_every and step < config.steps:
+            continue
+        here = Progress(step, config.steps, last, best)
+        with _weights(parameters, average):
+            last = yield from try_out(model, tests, here, keep=frozen)
+        curve.append((step, last))
+        if last.mean > best.mean + _GAIN:
+            best, best_step, since = last, step, 0
+            kept = [value.clone() for value in average]
+        else:
+            since += 1
+            if since >= config.patience:
+                ended = "flat"
+                break
+    _set(parameters, kept)
+    merge_lora(model.vision_encoder)
+    model.requires_grad_(False)
+    seconds = time.monotonic() - began
+    return Finetuned(before, best, best_step, step, seconds, ended, tuple(curve))
+
+
+def _learners(model: SamModel, config: FinetuneConfig) -> list[torch.nn.Parameter]:
+    """Choose what learns, and let it."""
+    parameters = list(model.mask_decoder.parameters())
+    if config.method == "lora":
+        parameters += add_lora(model.vision_encoder, config.rank, config.seed)
+    elif config.method == "full":
+        parameters = list(model.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return parameters
+
+
+def _weights_of(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in parameters]
+
+
+@torch.no_grad()
+def _follow(average: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor], step: int) -> None:
+    """Average the weights of the last fifty steps or so: single steps are noisy."""
+    decay = min(0.98, (1 + step) / (10 + step))
+    for value, parameter in zip(average, parameters, strict=True):
+        value.lerp_(parameter, 1 - decay)
+
+
+@torch.no_grad()
+def _set(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
+
+
+@contextmanager
+def _weights(
+    parameters: Sequence[torch.nn.Parameter], values: Sequence[torch.Tensor]
+) -> Iterator[None]:
+    """Let the parameters have other values as long as the block runs."""
+    own = _weights_of(parameters)
+    _set(parameters, values)
+    try:
+        yield
+    finally:
+        _set(parameters, own)
+
+
+def _schedule(step: int, steps: int, warmup: int = 20) -> float:
+    """Return the factor on the rate: a short warm-up, then a cosine to zero."""
+    return min(1.0, (step + 1) / warmup) * 0.5 * (1 + float(np.cos(np.pi * step / steps)))

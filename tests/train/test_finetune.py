@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from samari.engine.steps import result_of
+from samari.errors import InputError
+from samari.train.data import Sample
+from samari.train.finetune import METHODS, FinetuneConfig, Finetuned, Progress, finetune_steps
+from samari.train.lessons import lessons_of
+from samari.train.trial import try_out
+from samari.zoo import load
+
+if TYPE_CHECKING:
+    from samari.sam.model import SamModel
+
+
+@pytest.fixture
+def model() -> SamModel:
+    return load("samari-tiny").model
+
+
+def domes(seed: int) -> Sample:
+    """Return discs of which only the upper halves are labelled: no model knows that."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:96, :96]
+    labels, bright = np.zeros((96, 96), np.int32), np.zeros((96, 96), bool)
+    for number, (y, x) in enumerate([(24, 24), (24, 70), (70, 24), (70, 70)], start=1):
+        y, x = y + rng.integers(-4, 5), x + rng.integers(-4, 5)
+        disc = (rows - y) ** 2 + (cols - x) ** 2 <= rng.integers(13, 18) ** 2
+        labels[disc & (rows < y)] = number
+        bright |= disc
+    grey = np.where(bright, 200, 40) + rng.normal(0, 5, labels.shape)
+    image = np.stack([np.clip(grey, 0, 255).astype(np.uint8)] * 3, axis=-1)
+    return Sample(image, labels, "own", "own", str(seed), str(seed))
+
+
+TRAINED, HELD = [domes(i) for i in range(3)], [domes(i) for i in range(3, 5)]
+
+
+def weights(model: SamModel) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def tuned(model: SamModel, **config: Any) -> Finetuned:
+    return result_of(finetune_steps(model, TRAINED, HELD, FinetuneConfig(**config)))
+
+
+def changed(model: SamModel, before: dict[str, torch.Tensor]) -> set[str]:
+    after = model.state_dict()
+    return {name.split(".")[0] for name in before if not torch.equal(after[name], before[name])}
+
+
+@pytest.mark.parametrize(
+    ("method", "parts"),
+    [
+        ("decoder", {"mask_decoder"}),
+        ("lora", {"mask_decoder", "vision_encoder"}),
+        ("full", {"mask_decoder", "vision_encoder", "prompt_encoder"}),
+    ],
+)
+def test_it_gains_on_what_it_has_not_seen_and_trains_what_it_says(
+    model: SamModel, method: str, parts: set[str]
+) -> None:
+    before = weights(model)
+    result = tuned(model, method=method, steps=30, check_every=10, rate=2e-3, prompts=4)
+    assert result.gained
+    assert result.before.click < 0.65
+    assert result.after.click > result.before.click + 0.1
+    assert changed(model, before) == parts
+    assert set(model.state_dict()) == set(before)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    # The model has the weights that were the best, whatever came after them.
+    tests = lessons_of(model, HELD, np.random.default_rng([0, 7]), most=24)
+    again = result_of(try_out(model, tests, None, keep=True))
+    assert again.mean == pytest.approx(result.after.mean, abs=0.01)
+    assert dict(result.curve)[result.best_step] == result.after
+    assert result.curve[0] == (0, result.before)
+
+
+def test_without_a_gain_the_model_stays_as_it_was_and_it_ends_early(model: SamModel) -> None:
+    before = weights(model)
+    result = tuned(model, steps=500, check_every=2, patience=3, rate=1e-12)
+    assert not result.gained
+    assert result.ended == "flat"
+    assert result.steps == 6
+    assert result.after == result.before
+    assert changed(model, before) == set()
+
+
+def test_it_ends_when_the_time_is_over(model: SamModel) -> None:
+    result = tuned(model, minutes=1e-9)
+    assert (result.ended, result.steps) == ("minutes", 0)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    made = []
+    for seed in (0, 0, 1):
+        model = load("samari-tiny").model
+        assert tuned(model, steps=16, check_every=8, rate=1e-3, prompts=4, seed=seed).gained
+        made.append(weights(model))
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    assert any(not torch.equal(made[0][name], made[2][name]) for name in made[0])
+
+
+def test_it_goes_step_by_step_and_can_be_stopped(model: SamModel) -> None:
+    steps = finetune_steps(model, TRAINED, HELD, FinetuneConfig(steps=20, check_every=5))
+    seen: list[Progress] = []
+    for progress in steps:
+        seen.append(progress)
+        if progress.step == 7:
+            break
+    steps.close()
+    assert list(dict.fromkeys(p.step for p in seen)) == list(range(8))
+    assert seen[0].trial is None
+    assert seen[-1].trial is not None
+    assert seen[-1].best is not None
+    assert seen[-1].steps == 20
+
+
+def test_an_encoder_that_stays_encodes_each_picture_once(
+    model: SamModel, encodings: list[Any]
+) -> None:
+    tests = lessons_of(model, HELD, np.random.default_rng([0, 7]), most=24)
+    tuned(model, steps=12, check_every=4, rate=1e-3)
+    assert len(encodings) == len(tests) + 12 // 4
+
+
+def test_wrong_values_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="method is 'half'; known are decoder, lora, full"):
+        FinetuneConfig(method="half")
+    with pytest.raises(InputError, match=r"held_out is 1\.5"):
+        FinetuneConfig(held_out=1.5)
+    for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank"):
+        with pytest.raises(InputError, match=f"{name} is 0"):
+            FinetuneConfig(**{name: 0})
+    assert set(METHODS) == {"decoder", "lora", "full"}
+
+
+def test_objects_too_small_for_a_mask_pixel_cannot_be_tried(model: SamModel) -> None:
+    labels = np.zeros((96, 96), np.int32)
+    labels[10, 10] = labels[30, 30] = 1
+    tiny = dataclasses.replace(domes(9), labels=labels)
+    with pytest.raises(InputError, match="large enough"):
+        result_of(finetune_steps(model, TRAINED, [tiny], FinetuneConfig(steps=1)))
