@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from tests.helpers.domes import domes
 
 from samari.engine.steps import result_of
 from samari.errors import InputError
-from samari.train.data import Sample
 from samari.train.finetune import METHODS, FinetuneConfig, Finetuned, Progress, finetune_steps
 from samari.train.lessons import lessons_of
 from samari.train.trial import try_out
@@ -22,21 +22,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def model() -> SamModel:
     return load("samari-tiny").model
-
-
-def domes(seed: int) -> Sample:
-    """Return discs of which only the upper halves are labelled: no model knows that."""
-    rng = np.random.default_rng(seed)
-    rows, cols = np.mgrid[:96, :96]
-    labels, bright = np.zeros((96, 96), np.int32), np.zeros((96, 96), bool)
-    for number, (y, x) in enumerate([(24, 24), (24, 70), (70, 24), (70, 70)], start=1):
-        y, x = y + rng.integers(-4, 5), x + rng.integers(-4, 5)
-        disc = (rows - y) ** 2 + (cols - x) ** 2 <= rng.integers(13, 18) ** 2
-        labels[disc & (rows < y)] = number
-        bright |= disc
-    grey = np.where(bright, 200, 40) + rng.normal(0, 5, labels.shape)
-    image = np.stack([np.clip(grey, 0, 255).astype(np.uint8)] * 3, axis=-1)
-    return Sample(image, labels, "own", "own", str(seed), str(seed))
 
 
 TRAINED, HELD = [domes(i) for i in range(3)], [domes(i) for i in range(3, 5)]

@@ -128,6 +128,11 @@ class ControllerState(JournalActions):
         return self._labels.to_data(world)
 
     @property
+    def plane(self) -> PlaneIndex | None:
+        """The plane on screen; None where none is, in 3D for instance."""
+        return self._plane
+
+    @property
     def preview(self) -> Labels:
         """The layer of the pending masks."""
         return self._preview.layer

@@ -12,6 +12,7 @@ from samari.plugin.controller import Controller
 from samari.plugin.dock_actions import DockActions
 from samari.plugin.dock_layout import DockLayout
 from samari.plugin.everything_panel import EverythingPanel
+from samari.plugin.improve_panel import ImprovePanel
 from samari.plugin.labels_choice import LabelsChoice
 from samari.plugin.large_labels import OVERVIEW
 from samari.plugin.model_choice import ModelChoice
@@ -65,6 +66,7 @@ class SamariDock(DockActions):
         self._download = ("", 0, 0)
         self.everything = EverythingPanel(self._viewer, self._workshop.inference)
         self.propagate = PropagatePanel()
+        self.improve = ImprovePanel(self._workshop.inference, self._workshop.files)
         self.objects = ObjectsTable()
         self._settings = SettingsWatch()
         self._configure(self._settings.value)
@@ -74,6 +76,7 @@ class SamariDock(DockActions):
             LabelsChoice(self._viewer, self._workshop.files),
             self.everything,
             self.propagate,
+            self.improve,
             self.objects,
         )
         self._soon = QTimer(self)
@@ -126,6 +129,7 @@ class SamariDock(DockActions):
         ui.brush.clicked.connect(self._on_brush)
         ui.model.ready.connect(self._on_model)
         ui.model.progress.connect(self._on_download)
+        ui.improve.taken.connect(ui.model.choose)
         ui.cancel.clicked.connect(self._on_cancel)
         ui.renew.clicked.connect(self._on_renew)
         ui.save.clicked.connect(self._on_save)
@@ -305,6 +309,7 @@ class SamariDock(DockActions):
             controller.set_palette(self._settings.value.palette)
         self.everything.use(controller)
         self.propagate.use(controller)
+        self.improve.use(controller)
         self.objects.use(controller)
         self.ui.target.use(controller)
         if not self._closed:

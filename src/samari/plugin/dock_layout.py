@@ -21,6 +21,7 @@ from samari.plugin.keys import key_of, tooltip
 
 if TYPE_CHECKING:
     from samari.plugin.everything_panel import EverythingPanel
+    from samari.plugin.improve_panel import ImprovePanel
     from samari.plugin.labels_choice import LabelsChoice
     from samari.plugin.model_choice import ModelChoice
     from samari.plugin.objects_table import ObjectsTable
@@ -38,6 +39,7 @@ class DockLayout:
     target : LabelsChoice
     everything : EverythingPanel
     propagate : PropagatePanel
+    improve : ImprovePanel
     objects : ObjectsTable
     """
 
@@ -48,6 +50,7 @@ class DockLayout:
         target: LabelsChoice,
         everything: EverythingPanel,
         propagate: PropagatePanel,
+        improve: ImprovePanel,
         objects: ObjectsTable,
     ) -> None:
         self.image = create_widget(annotation="napari.layers.Image", label="Image")
@@ -55,6 +58,7 @@ class DockLayout:
         self.model = model
         self.everything = everything
         self.propagate = propagate
+        self.improve = improve
         self.objects = objects
         self.axes = AxesChoice()
         self.device = text_label("")
@@ -129,6 +133,7 @@ class DockLayout:
         layout.addWidget(self.everything)
         layout.addWidget(self.propagate)
         layout.addWidget(self.objects, 1)
+        layout.addWidget(self.improve)
         layout.addWidget(row(self.bar, self.cancel))
         layout.addWidget(self.status)
         layout.addWidget(self.renew)

@@ -76,6 +76,11 @@ class ModelChoice(QWidget):
         if self._download is not None:
             self._files.cancel(self._download)
 
+    def choose(self, name: str) -> None:
+        """Go on with a model that is on this machine, as if the user had chosen it."""
+        self.cancel()
+        self._use(name)
+
     def _fill(self) -> None:
         self.combo.clear()
         for name in dict.fromkeys((self.model, *MODELS, *added())):
