@@ -40,23 +40,37 @@ def test_planes_of_a_stack_stay_together() -> None:
     assert len(held) == 3
 
 
-def test_one_image_is_cut_across_its_longer_side() -> None:
-    whole = crowd("alone", count=60)
+@pytest.mark.parametrize("shape", [(60, 200), (200, 60)])
+def test_one_image_is_cut_where_few_objects_are(shape: tuple[int, int]) -> None:
+    whole = crowd("alone", 60, shape)
     (trained,), (held,) = split([whole], 0.25, seed=0)
-    assert trained.labels.shape[0] == held.labels.shape[0] == 60
-    assert trained.labels.shape[1] + held.labels.shape[1] == 200
+    sides = [
+        axis
+        for axis in (0, 1)
+        if trained.labels.shape[axis] + held.labels.shape[axis] == shape[axis]
+    ]
+    assert len(sides) == 1
+    np.testing.assert_array_equal(
+        np.concatenate([trained.image, held.image], axis=sides[0]), whole.image
+    )
     left, right = (set(np.unique(s.labels)) - {0} for s in (trained, held))
     assert left.isdisjoint(right)
-    assert len(right) == pytest.approx(0.25 * 60, abs=3)
-    np.testing.assert_array_equal(np.concatenate([trained.image, held.image], axis=1), whole.image)
-    # What the cut goes through teaches nothing and measures nothing.
-    for number in left:
-        assert (trained.labels == number).sum() == 49
+    # The crowd stands in rows and columns, so a cut between them loses nobody.
+    assert len(left | right) == 60
+    assert len(right) == pytest.approx(15, abs=2)
 
 
-def test_a_tall_image_is_cut_across_its_rows() -> None:
-    (trained,), (held,) = split([crowd("tall", 60, (200, 60))], 0.25, seed=0)
-    assert trained.labels.shape[0] + held.labels.shape[0] == 200
+def test_an_object_on_the_cut_is_in_neither_part() -> None:
+    labels = np.zeros((38, 110), np.int32)
+    for number in range(20):
+        row, col = 2 + 9 * (number // 5), 2 + 20 * (number % 5) + 3 * (number // 5)
+        labels[row : row + 7, col : col + 19] = number + 1
+    image = np.stack([labels.astype(np.uint8)] * 3, -1)
+    whole = Sample(image, labels, "own", "own", "bricks", "bricks")
+    (trained,), (held,) = split([whole], 0.3, seed=0)
+    for part in (trained, held):
+        for number in set(np.unique(part.labels)) - {0}:
+            assert (part.labels == number).sum() == (whole.labels == number).sum()
 
 
 @pytest.mark.parametrize("count", [1, 8, 12])

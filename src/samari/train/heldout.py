@@ -23,7 +23,7 @@ def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Samp
     """Divide samples into those to train on and those held out.
 
     With four images or more, whole images are held out: neighbouring cells are too much alike. Of
-    fewer, each is cut in two across its longer side.
+    fewer, each is cut in two.
 
     Parameters
     ----------
@@ -63,24 +63,17 @@ def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Samp
 
 
 def _cut(sample: Sample, share: float) -> tuple[Sample, Sample]:
-    """Cut a sample in two, the end of its longer side for what is held out.
+    """Cut a sample in two, its right or lower end for what is held out.
 
-    The cut lies where that share of the objects' middles is beyond it; an object on it is in
-    neither part.
+    The cut goes through as few objects as can be, with about that share of them beyond it; those
+    that it goes through are in neither part.
     """
     from skimage.measure import regionprops
 
-    axis = int(np.argmax(sample.labels.shape))
     found = regionprops(sample.labels)
-    middles = sorted(region.centroid[axis] for region in found)
-    if len(middles) < 2:
-        at = sample.labels.shape[axis]
-    else:
-        first = min(len(middles) - 1, int(np.ceil((1 - share) * len(middles))))
-        at = round((middles[first - 1] + middles[first]) / 2)
-    labels = sample.labels.copy()
+    axis, at = _best_cut([region.bbox for region in found], sample.labels.shape, share)
     crossing = [region.label for region in found if region.bbox[axis] < at < region.bbox[axis + 2]]
-    labels[np.isin(labels, crossing)] = 0
+    labels = np.where(np.isin(sample.labels, crossing), 0, sample.labels)
     parts = []
     for name, span in (("trained", slice(0, at)), ("held", slice(at, None))):
         window = (span, slice(None)) if axis == 0 else (slice(None), span)
@@ -93,6 +86,22 @@ def _cut(sample: Sample, share: float) -> tuple[Sample, Sample]:
             )
         )
     return parts[0], parts[1]
+
+
+def _best_cut(
+    boxes: list[tuple[int, ...]], shape: tuple[int, ...], share: float
+) -> tuple[int, int]:
+    """Return (axis, position) of the cut that loses fewest objects and misses the share least."""
+    costs: list[tuple[float, int, int]] = []
+    wanted = max(share * len(boxes), min(LEAST_HELD, len(boxes) / 2))
+    for axis in (0, 1):
+        lows, highs = (np.array([box[axis + side] for box in boxes]) for side in (0, 2))
+        for at in range(1, shape[axis]):
+            beyond = int((lows >= at).sum())
+            lost = len(boxes) - beyond - int((highs <= at).sum())
+            costs.append((lost + abs(beyond - wanted), axis, at))
+    _, axis, at = min(costs)
+    return axis, at
 
 
 def _count(sample: Sample) -> int:
