@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from napari.layers import Labels
 from tests.helpers.domes import domes
 
 from samari.engine.model_list import added
 from samari.engine.predict import Segmenter
 from samari.engine.session import Session
 from samari.engine.steps import result_of
+from samari.errors import InputError, ModelError
 from samari.plugin import improve_panel
-from samari.plugin.improve_panel import ImprovePanel
+from samari.plugin.improve_panel import ImprovePanel, planes_of
+from samari.plugin.jobs import Priority
 from samari.plugin.workshop import Workshop
-from samari.train.improve import free_name, planes_of, samples_of
+from samari.train.improve import free_name, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,7 @@ def test_too_few_labels_are_told(
     panel.start.click()
     qtbot.waitUntil(lambda: not panel.running, timeout=60_000)
     assert len(told) == 1
-    assert "too few to learn from" in str(told[0])
+    assert "too few objects to learn from" in str(told[0])
     assert panel.start.isEnabled()
 
 
@@ -170,4 +171,51 @@ def test_planes_somebody_worked_on_are_learnt_from_with_all_their_labels(
     np.testing.assert_array_equal(samples[0].labels > 0, session.labels[2] > 0)
     np.testing.assert_array_equal(samples[0].image, session.planes.rgb_plane(visible))
     assert [plane.index for plane in planes_of(session, None)] == [(4,)]
-    assert Labels(samples[1].labels).data.max() == 1
+    # Of one image: the plane above what is held out must not be trained on.
+    assert samples[0].group == samples[1].group
+
+
+def test_of_very_many_pixels_some_planes_are_taken_and_one_too_large_is_refused(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (9, 30, 40), np.uint8)
+    session = Session(image, "ZYX", segmenter=Segmenter(tiny_model_folder))
+    session.brush(np.ones((9, 12, 12), bool), 5, (0, 10, 10))
+    planes = [session.planes.plane_at((z, 0, 0), "YX") for z in range(9)]
+    monkeypatch.setattr("samari.train.improve._PIXELS", 3 * 30 * 40)
+    assert [one.key for one in result_of(samples_of(session, planes))] == [
+        "YX(0,)", "YX(4,)", "YX(8,)"
+    ]  # fmt: skip
+    monkeypatch.setattr("samari.train.improve._PIXELS", 1000)
+    with pytest.raises(InputError, match="1200 pixels is too large"):
+        result_of(samples_of(session, planes))
+
+
+def test_a_model_that_cannot_be_kept_can_be_kept_later(
+    labelled: tuple[Any, ImprovePanel], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[BaseException] = []
+    monkeypatch.setattr("samari.plugin.notices.tell_error", told.append)
+    monkeypatch.setattr(improve_panel, "_STEPS", 30)
+    _c, panel = labelled
+    panel.start.click()
+    qtbot.waitUntil(lambda: not panel.running, timeout=240_000)
+    assert panel.take.isVisibleTo(panel)
+
+    def full(*_: Any) -> str:
+        raise ModelError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("samari.train.improve.keep", full)
+        panel.take.click()
+        # Nothing else may be begun as long as it is being kept.
+        assert not any(one.isEnabled() for one in (panel.start, panel.take, panel.drop))
+        qtbot.waitUntil(lambda: told != [], timeout=30_000)
+    assert panel.take.isEnabled()
+    assert not added()
+    panel.take.click()
+    qtbot.waitUntil(lambda: added() != [], timeout=30_000)
+
+
+def test_neighbours_are_encoded_before_anything_is_learnt() -> None:
+    assert Priority.LEARNING < Priority.IDLE < Priority.REST

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from tests.helpers.domes import domes
 
 from samari.engine.predict import Segmenter
 from samari.errors import InputError
@@ -53,7 +54,13 @@ def test_train_then_export_then_evaluate(
     assert command(*run, "--workers", "0") == 0
     with pytest.raises(InputError, match="--resume"):
         command(*run)
+    with pytest.raises(InputError, match="leave --weights out"):
+        command(*run, "--resume", "--weights", str(tmp_path / "o" / "checkpoint.pt"))
     assert command(*run, "--workers", "0", "--resume") == 0
+    again = [*run[:-1], str(tmp_path / "again"), "--workers", "0", "--weights"]
+    with pytest.raises(InputError, match=r"image\.png cannot be read as a checkpoint"):
+        command(*again, str(data / "image.png"))
+    assert command(*again, str(tmp_path / "o" / "checkpoint.pt")) == 0
     assert command("export", str(tmp_path / "o" / "checkpoint.pt"), str(tmp_path / "model")) == 0
     capsys.readouterr()
     score = ["evaluate", "--data", str(data), "--model", str(tmp_path / "model"), "--set", "test"]
@@ -74,21 +81,15 @@ def test_train_then_export_then_evaluate(
 
 
 @pytest.fixture
-def own(tmp_path: Path, discs: Sample) -> tuple[str, ...]:
-    """Make a folder of four images with six discs each and one of the labels of their upper halves;
-    give options."""
-    labels = discs.labels.copy()
-    for number in (1, 2, 3):
-        rows = np.flatnonzero((labels == number).any(1))
-        lower = np.arange(64)[:, None] > rows.mean()
-        labels[(labels == number) & lower] = 0
-    image = np.concatenate([discs.image[..., 0]] * 2, axis=1)
-    labels = np.concatenate([labels, np.where(labels, labels + 3, 0)], axis=1)
-    for name, array in (("images", image), ("labels", labels.astype(np.uint16))):
+def own(tmp_path: Path) -> tuple[str, ...]:
+    """Make a folder of four images with six domes each and one of their labels; give options."""
+    for name in ("images", "labels"):
         (tmp_path / name).mkdir()
-        for number in range(4):
-            picture = np.roll(array, 5 * number, axis=1)
-            Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    for number in range(4):
+        picture = domes(number, (96, 143))
+        Image.fromarray(picture.image[..., 0]).save(tmp_path / "images" / f"{number}.png")
+        labels = Image.fromarray(picture.labels.astype(np.uint16))
+        labels.save(tmp_path / "labels" / f"{number}.png")
     return "--images", str(tmp_path / "images"), "--labels", str(tmp_path / "labels")
 
 
@@ -96,7 +97,7 @@ def test_finetune_writes_a_model_that_is_better_on_what_was_held_out(
     own: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "better"
-    words = ["finetune", *own, "-o", str(folder), "--method", "full", "--steps", "40"]
+    words = ["finetune", *own, "-o", str(folder), "--rate", "2e-3", "--steps", "40"]
     assert command(*words) == 0
     shown = capsys.readouterr().out
     assert "in 3 images to learn from" in shown
@@ -104,7 +105,8 @@ def test_finetune_writes_a_model_that_is_better_on_what_was_held_out(
     assert f"samari models add {folder}" in shown
     record = json.loads((folder / "finetune.json").read_text())
     assert record["from"]["model"] == "samari-tiny"
-    assert record["config"]["method"] == "full"
+    assert record["config"]["method"] == "decoder"
+    assert record["config"]["rate"] == 2e-3
     held = record["held_out"]["click_1"]
     assert held["after"]["mean"] > held["before"]["mean"] + 0.1
     assert f"{held['before']['mean']:.3f} -> {held['after']['mean']:.3f}" in shown
@@ -135,5 +137,5 @@ def test_finetune_refuses_too_little_before_it_loads_a_model(
 ) -> None:
     for number in (1, 2, 3):
         (tmp_path / "labels" / f"{number}.png").unlink()
-    with pytest.raises(InputError, match=r"\d objects in 1 images are too few"):
+    with pytest.raises(InputError, match=r"too few objects to learn from: .* \(in 1 images\)"):
         command("finetune", *own, "--model", "no such model", "-o", str(tmp_path / "better"))

@@ -79,7 +79,9 @@ def test_without_a_gain_the_model_stays_as_it_was_and_it_ends_early(model: SamMo
 
 def test_it_ends_when_the_time_is_over(model: SamModel) -> None:
     result = tuned(model, minutes=1e-9)
-    assert (result.ended, result.steps) == ("minutes", 0)
+    # What was reached until then was looked at.
+    assert (result.ended, result.steps) == ("minutes", 1)
+    assert [step for step, _ in result.curve] == [0, 1]
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
@@ -120,7 +122,11 @@ def test_wrong_values_are_refused_by_name() -> None:
         FinetuneConfig(method="half")
     with pytest.raises(InputError, match=r"held_out is 1\.5"):
         FinetuneConfig(held_out=1.5)
-    for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank"):
+    with pytest.raises(InputError, match="seed is -1"):
+        FinetuneConfig(seed=-1)
+    with pytest.raises(InputError, match="minutes is nan"):
+        FinetuneConfig(minutes=float("nan"))
+    for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank", "rate"):
         with pytest.raises(InputError, match=f"{name} is 0"):
             FinetuneConfig(**{name: 0})
     assert set(METHODS) == {"decoder", "lora", "full"}

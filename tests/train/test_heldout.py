@@ -73,7 +73,32 @@ def test_an_object_on_the_cut_is_in_neither_part() -> None:
             assert (part.labels == number).sum() == (whole.labels == number).sum()
 
 
+def test_planes_of_one_stack_are_cut_at_the_same_place() -> None:
+    stack = [
+        Sample(s.image, s.labels, "own", "own", f"{z}", "stack")
+        for z, s in enumerate([crowd("a", 60), crowd("bb", 60), crowd("ccc", 60)])
+    ]
+    trained, held = split(stack, 0.25, seed=0)
+    assert len(trained) == len(held) == 3
+    assert len({s.labels.shape for s in trained}) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_image_with_few_objects_is_not_held_out_alone(seed: int) -> None:
+    samples = [crowd(f"image {i}") for i in range(4)] + [crowd("sparse one", 2)]
+    trained, held = split(samples, 0.2, seed)
+    assert sum(len(np.unique(s.labels)) - 1 for s in held) >= 4
+    assert trained
+
+
+def test_something_is_always_left_to_train_on() -> None:
+    trained, held = split([crowd(f"image {i}") for i in range(4)], 0.95, seed=0)
+    assert (len(trained), len(held)) == (1, 3)
+
+
 @pytest.mark.parametrize("count", [1, 8, 12])
 def test_too_few_objects_are_refused_with_their_number(count: int) -> None:
-    with pytest.raises(InputError, match=r"too few to learn from: .* at least 10 and 4"):
+    with pytest.raises(
+        InputError, match=rf"too few objects to learn from: of {count} .* at least 10 and 4"
+    ):
         split([crowd("alone", count)], 0.2, seed=0)

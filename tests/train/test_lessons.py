@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from samari.engine.steps import result_of
 from samari.errors import InputError
 from samari.train.build import build_model
 from samari.train.data import Sample
@@ -89,6 +90,8 @@ def test_nothing_to_learn_is_an_error(model_of: Callable[..., SamModel]) -> None
     sample = dataclasses.replace(cells((30, 40)), labels=np.zeros((30, 40), np.int32))
     with pytest.raises(InputError, match="no object"):
         lessons_of(model_of({}), [sample], np.random.default_rng(0), most=4)
+    with pytest.raises(InputError, match="no object"):
+        LessonBook(model_of({}), [sample])
 
 
 def test_the_eight_positions_differ_and_keep_labels_on_their_pixels() -> None:
@@ -106,14 +109,51 @@ def test_a_kept_embedding_is_computed_once_and_a_learning_encoder_has_gradients(
 ) -> None:
     model = model_of({})
     (lesson,) = lessons_of(model, [cells((36, 50))], np.random.default_rng(0), most=1)
-    fresh = lesson.features(model, keep=False)
+    fresh = lesson.features(model)
     assert fresh.requires_grad
-    kept = lesson.features(model, keep=True)
+    steps = lesson.kept_features(model, "a block")
+    assert next(steps) == "a block"
+    assert torch.is_grad_enabled()  # between the blocks somebody else is served
+    kept = result_of(steps)
     assert not kept.requires_grad
     torch.testing.assert_close(kept, fresh.detach(), rtol=1e-4, atol=1e-4)
+    assert lesson.pixels.numel() == 0
     count = len(encodings)
-    assert lesson.features(model, keep=True) is kept
+    assert result_of(lesson.kept_features(model, None)) is kept
     assert len(encodings) == count
+
+
+def test_an_object_larger_than_a_tile_is_learnt_where_the_engine_answers_it(
+    model_of: Callable[..., SamModel],
+) -> None:
+    sample = cells((200, 260), side=40)
+    sample.labels[sample.labels > 1] = 0
+    sample.labels[20:190, 30:240] = 9
+    model = model_of({"pad": False, "upscale": False})
+    lessons = lessons_of(model, [sample], np.random.default_rng(0), most=50)
+    (lesson,) = [one for one in lessons if 9 in one.clicked]
+    shown = (lesson.labels[0] == 9).float()
+    # All of it, in a picture of the whole plane.
+    assert shown.any(0).sum() == pytest.approx(64 * 210 / 260, abs=2)
+    assert not shown[0].any()
+
+
+def test_a_window_of_a_picture_that_one_object_fills(model_of: Callable[..., SamModel]) -> None:
+    sample = cells((64, 64))
+    sample.labels[:] = 3
+    model = model_of({"pad": False, "upscale": False})
+    (lesson,) = lessons_of(model, [sample], np.random.default_rng(0), most=1)
+    assert lesson.window(32, 8, np.random.default_rng(0)).labels.unique().tolist() == [3]
+
+
+def test_a_window_always_holds_the_only_object(model_of: Callable[..., SamModel]) -> None:
+    sample = cells((64, 64))
+    sample.labels[:] = 0
+    sample.labels[30, 37] = 1
+    model = model_of({"pad": False, "upscale": False})
+    (lesson,) = lessons_of(model, [sample], np.random.default_rng(0), most=1)
+    rng = np.random.default_rng(0)
+    assert all(bool(lesson.window(32, 8, rng).labels.any()) for _ in range(300))
 
 
 def test_the_book_grows_by_and_by_and_begins_with_the_pictures_as_they_are(

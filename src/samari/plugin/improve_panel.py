@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: A click waits for one step at most, so few objects are prompted in each.
 _PROMPTS, _STEPS, _MINUTES = 2, 600, 10.0
+#: Planes that are learnt from at most.
+_PLANES = 40
 
 
 class ImprovePanel(QWidget):
@@ -89,16 +91,17 @@ class ImprovePanel(QWidget):
 
     def _on_start(self) -> None:
         controller = self._controller
-        if controller is None or self.running:
+        if controller is None or self.running or self._saving is not None:
             return
         self._improved = None
         self._newest.clear()
         self._image = controller.image.name
         self.note.setText("")
-        model = controller.session.segmenter.requested
+        session = controller.session
+        planes = planes_of(session, controller.plane)
         self._job = Job(
-            partial(_steps, controller.session, controller.plane, model, self._newest),
-            Priority.IDLE,
+            partial(_steps, session, planes, session.segmenter.requested, self._newest),
+            Priority.LEARNING,
             done=self._on_done,
             failed=self._on_failed,
             progress=self._on_progress,
@@ -135,10 +138,9 @@ class ImprovePanel(QWidget):
         self._refresh()
 
     def _on_failed(self, job: Job, error: BaseException) -> None:
-        self._job = self._saving = None
-        if isinstance(error, Cancelled):
-            self.note.setText("Stopped; the model is as it was")
-        else:
+        self._job = None
+        self.note.setText("Stopped; the model is as it was")
+        if not isinstance(error, Cancelled):
             self.note.setText("")
             notices.tell_error(error)
         self._refresh()
@@ -148,7 +150,7 @@ class ImprovePanel(QWidget):
             self._saving = Job(
                 partial(_keep_steps, self._improved, self._image),
                 done=self._on_kept,
-                failed=self._on_failed,
+                failed=self._on_not_kept,
             )
             self._files.submit(self._saving)
             self._refresh()
@@ -159,32 +161,65 @@ class ImprovePanel(QWidget):
         self._refresh()
         self.taken.emit(name)
 
+    def _on_not_kept(self, job: Job, error: BaseException) -> None:
+        """Tell why it could not be saved; it can be tried again."""
+        self._saving = None
+        notices.tell_error(error)
+        self._refresh()
+
     def _on_drop(self) -> None:
         self._improved = None
         self.note.setText("")
         self._refresh()
 
     def _refresh(self) -> None:
-        self.start.setEnabled(self._controller is not None and not self.running)
+        saving = self._saving is not None
+        idle = self._controller is not None and not self.running and not saving
+        self.start.setEnabled(idle)
         self._progress.setVisible(self.running)
         self._choice.setVisible(self._improved is not None)
-        self.take.setEnabled(self._saving is None)
+        self.take.setEnabled(not saving)
+        self.drop.setEnabled(not saving)
         self.note.setVisible(bool(self.note.text()) or self.running)
 
 
+def planes_of(session: Session, visible: PlaneIndex | None) -> list[PlaneIndex]:
+    """Return the planes that somebody worked on: those of accepted objects, and the visible one.
+
+    Parameters
+    ----------
+    session : Session
+    visible : PlaneIndex or None
+
+    Returns
+    -------
+    list of PlaneIndex
+        Of one view: the visible one, or that of most planes. At most forty, evenly chosen.
+    """
+    found = {part.plane: None for record in session.objects.values() for part in record.parts}
+    views = [plane.view for plane in found]
+    view = max(views, key=views.count) if visible is None and views else session.view
+    if visible is not None:
+        found[visible], view = None, visible.view
+    planes = sorted((one for one in found if one.view == view), key=lambda plane: plane.index)
+    if len(planes) <= _PLANES:
+        return planes
+    return [planes[round(i * (len(planes) - 1) / (_PLANES - 1))] for i in range(_PLANES)]
+
+
 def _steps(
-    session: Session, plane: PlaneIndex | None, model: str, newest: list[Progress], job: Job
+    session: Session, planes: list[PlaneIndex], model: str, newest: list[Progress], job: Job
 ) -> Generator[tuple[int, int], None, Improved]:
     """Learn, on the inference thread: the trainer is imported there, too."""
     yield 0, 0
     from samari.train.finetune import FinetuneConfig
-    from samari.train.improve import improve_steps, planes_of
+    from samari.train.improve import improve_steps
 
     def told(progress: Progress) -> None:
         newest[:] = [progress]
 
     config = FinetuneConfig(prompts=_PROMPTS, steps=_STEPS, minutes=_MINUTES)
-    return (yield from improve_steps(session, planes_of(session, plane), model, config, told))
+    return (yield from improve_steps(session, planes, model, config, told))
 
 
 def _keep_steps(improved: Improved, image: str, job: Job) -> Generator[tuple[int, int], None, str]:

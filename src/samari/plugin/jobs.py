@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 class Priority(IntEnum):
     """What goes first: an answer to a click, a look ahead, the plane on screen, then the rest.
 
-    For what is idle nobody waits: a thread that has only such jobs counts as idle.
+    For what is idle nobody waits: a thread that has only such jobs counts as idle. What learns for
+    minutes goes after that.
     """
 
+    LEARNING = -2
     IDLE = -1
     REST = 0
     VISIBLE = 1

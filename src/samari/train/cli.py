@@ -82,6 +82,8 @@ def _run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     config = load_config(arguments.config)
     kept = arguments.out / CHECKPOINT
+    if arguments.resume and arguments.weights is not None:
+        raise InputError("--resume goes on with the run's own weights: leave --weights out")
     if kept.exists() and not arguments.resume:
         raise InputError(f"{kept} exists: give --resume to go on, or another --out")
     samples = synthetic_samples(config.synthetic, config.seed, arguments.out / "synthetic.npz")
@@ -89,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
         samples += load_samples(arguments.data, "train")
     join_processes()
     trainer = Trainer.load(kept, config) if arguments.resume else Trainer(config)
-    if arguments.weights is not None and not arguments.resume:
+    if arguments.weights is not None:
         trainer.take_weights(read_checkpoint(arguments.weights))
     train(trainer, samples, arguments.out, workers=arguments.workers)
     print(f"{trainer.step} steps done, checkpoint in {kept}")

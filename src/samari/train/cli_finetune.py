@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from samari.train.data import Sample
     from samari.train.finetune import FinetuneConfig, Finetuned, Progress
     from samari.train.scores import Figure
+    from samari.zoo import LoadedModel
 
 #: What is told of the held-out part.
 _TOLD = {"click_1": "one click", "click_3": "three clicks", "box": "box"}
@@ -48,6 +50,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="SHARE",
         help="share that is not trained on but measures the gain (default: 0.2)",
     )
+    tune.add_argument("--rate", type=float, help="learning rate (default: that of the method)")
     tune.add_argument("--seed", type=int, default=0)
     tune.set_defaults(run=_finetune)
 
@@ -60,7 +63,7 @@ def _finetune(arguments: argparse.Namespace) -> int:
     from samari.train.finetune import FinetuneConfig, finetune_steps
     from samari.train.heldout import split
     from samari.train.pairs import load_pairs
-    from samari.zoo import load
+    from samari.zoo import LoadedModel, load
 
     folder = arguments.output
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -70,6 +73,7 @@ def _finetune(arguments: argparse.Namespace) -> int:
         steps=arguments.steps,
         minutes=arguments.minutes,
         held_out=arguments.held_out,
+        rate=arguments.rate,
         seed=arguments.seed,
     )
     samples = load_pairs(arguments.images, arguments.labels)
@@ -81,14 +85,15 @@ def _finetune(arguments: argparse.Namespace) -> int:
         steps = finetune_steps(loaded.model, trained, held, config)
         result = result_of(steps if tell is None else _watched(steps, tell))
     print(f"{result.steps} steps in {result.seconds:.0f} s, ended: {_ENDED[result.ended]}")
-    if not result.gained:
+    tuned = LoadedModel(copy.deepcopy(loaded.model), str(folder), "tuned", None)
+    after = _scores(tuned, held) if result.gained else before
+    if sum(after[name].mean - before[name].mean for name in _TOLD) <= 0:
         print(
             f"Nothing was gained on the held-out part, so {arguments.model} stays the better model "
-            "and no folder is written. More labels, or --method lora, may help"
+            "and no folder is written. More labels, or another --method, may help"
         )
         return 1
     save_model(loaded.model, folder)
-    after = _scores(folder, held)
     record = _record(arguments.model, loaded.hash, config, result, before, after)
     (folder / "finetune.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for name, title in _TOLD.items():
@@ -113,7 +118,7 @@ def _told(samples: list[Sample]) -> str:
     return f"{objects} objects in {images} image{'s' if images > 1 else ''}"
 
 
-def _scores(model: str | Path, held: list[Sample]) -> dict[str, Figure]:
+def _scores(model: str | LoadedModel, held: list[Sample]) -> dict[str, Figure]:
     """Measure a model as users get it."""
     from samari.engine.predict import Segmenter
     from samari.train.evaluate import evaluate

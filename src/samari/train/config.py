@@ -74,9 +74,12 @@ class Stage:
         return self.loss == "dense" or self.dense_weight > 0
 
     def __post_init__(self) -> None:
-        """Check the kind of loss."""
+        """Check the values."""
         if self.loss not in LOSSES:
             raise InputError(f"stage loss is {self.loss!r}; known are {', '.join(LOSSES)}")
+        for name in ("prompted", "dense_weight"):
+            if getattr(self, name) < 0:
+                raise InputError(f"stage {name} is {getattr(self, name)}; it must not be below 0")
 
 
 @dataclass(frozen=True)

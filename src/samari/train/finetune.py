@@ -38,7 +38,7 @@ _BOXES_ONLY = Stage(1, correction_share=0.4, box_share=1.0)
 #: attention takes the fourth power of the side.
 _WINDOW = 32
 #: A gain of mean IoU that counts as one.
-_GAIN = 0.002
+_GAIN = 0.005
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FinetuneConfig:
     steps : int
         At most so many; the learning rate falls to zero towards the last.
     minutes : float
-        At most so long.
+        When they are over, what was reached is looked at, and it ends.
     held_out : float
         Share of the images, or of the picture if there are few, that is not trained on but says
         what is gained.
@@ -85,9 +85,12 @@ class FinetuneConfig:
             raise InputError(f"method is {self.method!r}; known are {', '.join(METHODS)}")
         if not 0 < self.held_out < 1:
             raise InputError(f"held_out is {self.held_out}; it must lie between 0 and 1")
-        for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; it must not be less than 0")
+        for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank", "rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} is {value}; it must be more than 0")
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ class Finetuned:
     Attributes
     ----------
     before, after : Trial
-        On the held-out part: the model as it was, and the best weights, which it has now.
+        On the held-out part: the model as it was, and the best weights, which it has now. They are
+        the best of some looks at that part, so the gain is a little flattered.
     best_step : int
         Steps after which it had them; 0: nothing was gained, and it is as it was.
     steps : int
@@ -197,14 +201,15 @@ def finetune_steps(
     step, since, ended = 0, 0, "steps"
     last: Trial | None = None
     while step < config.steps:
-        if time.monotonic() - began > 60 * config.minutes:
-            ended = "minutes"
-            break
         optimizer.param_groups[0]["lr"] = base * _schedule(step, config.steps)
+        here = Progress(step, config.steps, last, best)
         lesson = book.draw(step, rng)
         if not (frozen or rule.pad):
             lesson = lesson.window(_WINDOW * rule.patch, rule.patch, rng)
-        features = lesson.features(model, keep=frozen)
+        if frozen:
+            features = yield from lesson.kept_features(model, here)
+        else:
+            features = lesson.features(model)
         targets = choose_targets(lesson.labels, config.prompts, stride, rng)
         stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
         loss, _ = Simulation(model, features, targets, stage, generator).run()
@@ -216,10 +221,11 @@ def finetune_steps(
         optimizer.step()
         step += 1
         _follow(average, parameters, step)
-        yield Progress(step, config.steps, last, best)
-        if step % config.check_every and step < config.steps:
-            continue
         here = Progress(step, config.steps, last, best)
+        yield here
+        late = time.monotonic() - began > 60 * config.minutes
+        if step % config.check_every and step < config.steps and not late:
+            continue
         with _weights(parameters, average):
             last = yield from try_out(model, tests, here, keep=frozen)
         curve.append((step, last))
@@ -228,9 +234,9 @@ def finetune_steps(
             kept = [value.clone() for value in average]
         else:
             since += 1
-            if since >= config.patience:
-                ended = "flat"
-                break
+        if late or since >= config.patience:
+            ended = "minutes" if late else "flat"
+            break
     _set(parameters, kept)
     merge_lora(model.vision_encoder)
     model.requires_grad_(False)

@@ -23,11 +23,12 @@ def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Samp
     """Divide samples into those to train on and those held out.
 
     With four images or more, whole images are held out: neighbouring cells are too much alike. Of
-    fewer, each is cut in two.
+    fewer, each is cut in two, all planes of a stack at the same place.
 
     Parameters
     ----------
     samples : sequence of Sample
+        Planes of one stack share their ``group``.
     share : float
         To be held out.
     seed : int
@@ -41,51 +42,84 @@ def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Samp
     InputError
         There are too few objects.
     """
-    groups = sorted({sample.group for sample in samples})
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.group, []).append(sample)
     if len(groups) >= 4:
-        order = np.random.default_rng(seed).permutation(len(groups))
-        count = max(1, round(share * len(groups)))
-        held_groups = {groups[i] for i in order[:count]}
-        held = [sample for sample in samples if sample.group in held_groups]
-        trained = [sample for sample in samples if sample.group not in held_groups]
+        trained, held = _by_group(list(groups.values()), share, seed)
     else:
-        halves = [_cut(sample, share) for sample in samples]
-        trained = [half[0] for half in halves]
-        held = [half[1] for half in halves]
+        trained, held = [], []
+        for planes in groups.values():
+            parts = _cut(planes, share)
+            trained += parts[0]
+            held += parts[1]
     counts = [sum(_count(sample) for sample in part) for part in (trained, held)]
     if counts[0] < LEAST_TRAINED or counts[1] < LEAST_HELD:
+        total = sum(_count(sample) for sample in samples)
         raise InputError(
-            f"{sum(counts)} objects in {len(groups)} images are too few to learn from: "
-            f"{counts[0]} would be trained on and {counts[1]} held out, and it takes at least "
-            f"{LEAST_TRAINED} and {LEAST_HELD}. Label more objects first"
+            f"too few objects to learn from: of {total} of at least {LEAST_AREA} pixels (in "
+            f"{len(groups)} images) {counts[0]} would be trained on and {counts[1]} held out "
+            f"({share:.0%}), and it takes at least {LEAST_TRAINED} and {LEAST_HELD}. Label more "
+            "objects, or hold out another share"
         )
     return trained, held
 
 
-def _cut(sample: Sample, share: float) -> tuple[Sample, Sample]:
-    """Cut a sample in two, its right or lower end for what is held out.
+def _by_group(
+    groups: list[list[Sample]], share: float, seed: int
+) -> tuple[list[Sample], list[Sample]]:
+    """Hold out whole groups: as many as the share says, and more where they hold few objects."""
+    order = np.random.default_rng(seed).permutation(len(groups))
+    counts = [sum(_count(sample) for sample in group) for group in groups]
+    wanted = min(max(1, round(share * len(groups))), len(groups) - 1)
+    held: list[int] = []
+    for i in order.tolist():
+        enough = sum(counts[j] for j in held) >= LEAST_HELD
+        if (len(held) >= wanted and enough) or len(held) == len(groups) - 1:
+            break
+        held.append(i)
+    parts: tuple[list[Sample], list[Sample]] = ([], [])
+    for i, group in enumerate(groups):
+        parts[i in held].extend(group)
+    return parts
+
+
+def _cut(planes: list[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
+    """Cut the planes of an image in two, the right or lower end for what is held out.
 
     The cut goes through as few objects as can be, with about that share of them beyond it; those
     that it goes through are in neither part.
     """
-    from skimage.measure import regionprops
+    from scipy.ndimage import find_objects
 
-    found = regionprops(sample.labels)
-    axis, at = _best_cut([region.bbox for region in found], sample.labels.shape, share)
-    crossing = [region.label for region in found if region.bbox[axis] < at < region.bbox[axis + 2]]
-    labels = np.where(np.isin(sample.labels, crossing), 0, sample.labels)
-    parts = []
-    for name, span in (("trained", slice(0, at)), ("held", slice(at, None))):
-        window = (span, slice(None)) if axis == 0 else (slice(None), span)
-        parts.append(
-            replace(
-                sample,
-                image=np.ascontiguousarray(sample.image[window]),
-                labels=np.ascontiguousarray(labels[window]),
-                key=f"{sample.key}/{name}",
+    boxes = [
+        (*(span.start for span in place), *(span.stop for span in place))
+        for sample in planes
+        for place in find_objects(sample.labels)
+        if place is not None
+    ]
+    axis, at = _best_cut(boxes, planes[0].labels.shape, share)
+    trained: list[Sample] = []
+    held: list[Sample] = []
+    for sample in planes:
+        edge = np.take(sample.labels, [at - 1, at], axis=axis)
+        first, second = np.moveaxis(edge, axis, 0)
+        crossing = np.intersect1d(first, second)
+        labels = np.where(np.isin(sample.labels, crossing[crossing > 0]), 0, sample.labels)
+        for part, name, span in (
+            (trained, "trained", slice(0, at)),
+            (held, "held", slice(at, None)),
+        ):
+            window = (span, slice(None)) if axis == 0 else (slice(None), span)
+            part.append(
+                replace(
+                    sample,
+                    image=np.ascontiguousarray(sample.image[window]),
+                    labels=np.ascontiguousarray(labels[window]),
+                    key=f"{sample.key}/{name}",
+                )
             )
-        )
-    return parts[0], parts[1]
+    return trained, held
 
 
 def _best_cut(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from samari.errors import InputError
 from samari.sam.weights import save_model
-from samari.train.data import Sample
+from samari.train.data import Sample, connected_parts
 from samari.train.finetune import finetune_steps
 from samari.train.heldout import split
 from samari.zoo import MODELS, add, added, load
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from samari.sam.model import SamModel
     from samari.train.finetune import FinetuneConfig, Finetuned, Progress
 
-#: Planes that are learnt from at most, and pixels of one.
-_PLANES, _PIXELS = 40, 2**26
+#: Pixels that are learnt from at most.
+_PIXELS = 2**27
 
 
 @dataclass(frozen=True)
@@ -46,28 +47,6 @@ class Improved:
     result: Finetuned
 
 
-def planes_of(session: Session, visible: PlaneIndex | None) -> list[PlaneIndex]:
-    """Return the planes that somebody worked on: those of accepted objects, and the visible one.
-
-    Parameters
-    ----------
-    session : Session
-    visible : PlaneIndex or None
-
-    Returns
-    -------
-    list of PlaneIndex
-        At most forty, evenly chosen where there are more.
-    """
-    found = {part.plane: None for record in session.objects.values() for part in record.parts}
-    if visible is not None:
-        found[visible] = None
-    planes = sorted(found, key=lambda plane: (plane.view, plane.index))
-    if len(planes) <= _PLANES:
-        return planes
-    return [planes[round(i)] for i in np.linspace(0, len(planes) - 1, _PLANES)]
-
-
 def samples_of(
     session: Session, planes: list[PlaneIndex]
 ) -> Generator[tuple[int, int], None, list[Sample]]:
@@ -77,6 +56,7 @@ def samples_of(
     ----------
     session : Session
     planes : list of PlaneIndex
+        If they have too many pixels together, some of them are taken.
 
     Yields
     ------
@@ -94,23 +74,22 @@ def samples_of(
         A plane is too large to be learnt from as a whole.
     """
     samples: list[Sample] = []
+    sizes = [math.prod(session.planes.shape_of(plane.view)) for plane in planes]
+    if max(sizes, default=0) > _PIXELS:
+        raise InputError(
+            f"a plane of {max(sizes)} pixels is too large to learn from: crop the parts that you "
+            "labelled, and use samari train finetune"
+        )
+    if sum(sizes) > _PIXELS:
+        count = max(1, _PIXELS // max(sizes))
+        planes = [planes[round(i)] for i in np.linspace(0, len(planes) - 1, count)]
     for plane in planes:
         yield 0, len(planes)
-        height, width = session.planes.shape_of(plane.view)
-        if height * width > _PIXELS:
-            raise InputError(
-                f"a plane of {height} x {width} pixels is too large to learn from: crop the parts "
-                "that you labelled, and use samari train finetune"
-            )
         labels = np.asarray(session.labels[session.planes.label_slices(plane)])
-        if not labels.any():
-            continue
-        numbers = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-        if labels.min() > 0:
-            numbers = numbers + 1
-        key = f"{plane.view}{plane.index}"
-        image = session.planes.rgb_plane(plane)
-        samples.append(Sample(image, numbers.astype(np.int32), "own", "own", key, key))
+        if labels.any():
+            image, key = session.planes.rgb_plane(plane), f"{plane.view}{plane.index}"
+            # All planes are of one image: what is held out must not be in the plane above.
+            samples.append(Sample(image, connected_parts(labels), "own", "own", key, "session"))
     return samples
 
 
@@ -129,7 +108,7 @@ def improve_steps(
     ----------
     session : Session
     planes : list of PlaneIndex
-        See `planes_of`. What is labelled on them is read at the beginning.
+        Of one view. What is labelled on them is read at the beginning.
     model : str
         Name, folder or weights file.
     config : FinetuneConfig
@@ -182,7 +161,9 @@ def keep(improved: Improved, image: str) -> str:
 
 def free_name(base: str, image: str) -> str:
     """Return a name that no model has: of the model it was, and what it learnt from."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{Path(base).stem}-{image}").strip("-")[:60]
-    taken = {*MODELS, *added()}
+    given = Path(base)
+    origin = given.stem if given.is_file() else given.name
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{origin}-{image}").strip("-")[:60]
+    taken = {name.lower() for name in (*MODELS, *added())}
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
+    return next(name for name in names if name.lower() not in taken)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import find_objects
 
 from samari.engine.frames import FrameRule
 from samari.engine.pictures import ArrayPicture, read_tile
 from samari.engine.prompts import PlanePrompts
 from samari.engine.tiles import TilePyramid
 from samari.errors import InputError
-from samari.train.prompts import centre_click, object_box
+from samari.train.prompts import centre_click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from samari.engine.tiles import Tile
     from samari.sam.model import SamModel
     from samari.train.data import Sample
 
+T = TypeVar("T")
 #: Pictures that are kept: an embedding takes up to 4 MB. A new one comes every so many steps.
 _MOST, _EVERY = 128, 4
 #: Pictures of one sample that come one after the other.
@@ -38,6 +40,7 @@ class Lesson:
     Attributes
     ----------
     pixels : Tensor of float32, shape (1, 3, h, w)
+        Empty once `kept_features` has used them.
     labels : Tensor of int32, shape (1, h, w)
         0 is background, and what was padded.
     clicked, boxed : tuple of int
@@ -50,21 +53,32 @@ class Lesson:
     boxed: tuple[int, ...]
     _embedding: torch.Tensor | None = None
 
-    def features(self, model: SamModel, *, keep: bool) -> torch.Tensor:
-        """Return the embedding (1, C, h, w).
+    def features(self, model: SamModel) -> torch.Tensor:
+        """Return the embedding (1, C, h, w), with gradients."""
+        fresh: torch.Tensor = model.vision_encoder(self.pixels).last_hidden_state
+        return fresh
+
+    def kept_features(self, model: SamModel, tell: T) -> Generator[T, None, torch.Tensor]:
+        """Return the embedding (1, C, h, w) of an encoder that does not learn, computed once.
 
         Parameters
         ----------
         model : SamModel
-        keep : bool
-            The encoder does not learn: the embedding is computed once, and without gradients.
+        tell : object
+            Yielded after every block, so that a caller can stop or serve others.
         """
-        if not keep:
-            fresh: torch.Tensor = model.vision_encoder(self.pixels).last_hidden_state
-            return fresh
         if self._embedding is None:
-            with torch.no_grad():
-                self._embedding = model.vision_encoder(self.pixels).last_hidden_state
+            blocks = model.vision_encoder.steps(self.pixels)
+            while True:
+                with torch.no_grad():
+                    try:
+                        next(blocks)
+                    except StopIteration as end:
+                        self._embedding = end.value
+                        break
+                yield tell
+            # It takes more memory than the embedding, and nobody needs it any more.
+            self.pixels = self.pixels.new_empty(0)
         return self._embedding
 
     def window(self, side: int, patch: int, rng: np.random.Generator) -> Lesson:
@@ -81,13 +95,14 @@ class Lesson:
         height, width = self.labels.shape[1:]
         if max(height, width) <= side:
             return self
-        inside = torch.nonzero(self.labels[0] == int(rng.choice(torch.unique(self.labels)[1:])))
+        numbers = torch.unique(self.labels)
+        chosen = int(rng.choice(numbers[numbers > 0].numpy()))
+        inside = torch.nonzero(self.labels[0] == chosen)
         middle = inside[int(rng.integers(len(inside)))].tolist()
         spans = []
         for at, length in zip(middle, (height, width), strict=True):
-            first = (
-                min(max(at - int(rng.integers(side)), 0), max(length - side, 0)) // patch * patch
-            )
+            wanted = at - int(rng.integers(side - patch + 1))
+            first = min(max(wanted, 0), max(length - side, 0)) // patch * patch
             spans.append(slice(first, first + side))
         rows, cols = spans
         part = self.pixels[..., rows, cols], self.labels[:, rows, cols]
@@ -139,13 +154,22 @@ class _Asked:
 def _asked(sample: Sample, rule: FrameRule, rng: np.random.Generator) -> list[_Asked]:
     """Return the tiles that answer clicks and boxes on objects of a sample."""
     pyramid = TilePyramid(sample.labels.shape, rule.image_size, rule.zoom)
-    ids = np.unique(sample.labels)
+    places = {i: place for i, place in enumerate(find_objects(sample.labels), start=1) if place}
     tiles: dict[Tile, _Asked] = {}
-    for number in rng.permutation(ids[ids > 0])[:_ASKED].tolist():
-        mask = sample.labels == number
-        click, box = PlanePrompts((centre_click(mask),), (1,)), PlanePrompts(box=object_box(mask))
+    for number in rng.permutation(list(places))[:_ASKED].tolist():
+        y, x = places[number]
+        mask = sample.labels[y, x] == number
+        row, col = centre_click(mask)
+        click = PlanePrompts(((row + y.start, col + x.start),), (1,))
+        box = PlanePrompts(box=(y.start - 0.5, x.start - 0.5, y.stop - 0.5, x.stop - 0.5))
+        extent = (y.start, x.start, y.stop, x.stop)
         for prompts in (click, box):
-            tile = next(pyramid.for_prompts(prompts))
+            # The engine goes on to coarser tiles as long as the mask is cut.
+            tile = next(
+                tile
+                for tile in pyramid.for_prompts(prompts)
+                if tile == pyramid.whole or not pyramid.is_cut(tile, extent)
+            )
             one = tiles.setdefault(tile, _Asked(sample, tile))
             (one.clicked if prompts is click else one.boxed).append(number)
     return list(tiles.values())
@@ -187,6 +211,8 @@ class LessonBook:
     """
 
     def __init__(self, model: SamModel, samples: Sequence[Sample], seed: int = 0) -> None:
+        if not any(sample.labels.any() for sample in samples):
+            raise InputError("there is no object to learn from")
         self._coming = _pictures(model, samples, np.random.default_rng([seed, 11]))
         self._lessons: list[Lesson] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -218,19 +219,32 @@ class Trainer:
         trainer.take_weights(state)
         trainer.step = int(state["step"])
         trainer.ema = state["ema"]
-        if len(state["optimizers"]) != len(trainer.optimizers):
-            raise InputError(f"{path} was trained by another optimizer: start from its weights")
+        held = state.get("optimizers", ())
+        if len(held) != len(trainer.optimizers):
+            raise InputError(
+                f"{path} was written with another optimizer: begin a new run with its weights "
+                "(--weights)"
+            )
         factors = [group["factor"] for group in trainer._param_groups]
-        for optimizer, held in zip(trainer.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(held)
+        for optimizer, one in zip(trainer.optimizers, held, strict=True):
+            optimizer.load_state_dict(one)
         for group, factor in zip(trainer._param_groups, factors, strict=True):
             group["factor"] = factor
         return trainer
 
     def take_weights(self, state: dict[str, Any]) -> None:
-        """Begin with the weights of a checkpoint, given as its data; the step stays as it is."""
-        self.model.load_state_dict(state["model"])
-        self.head.load_state_dict(state["head"])
+        """Take the weights of a checkpoint, given as its data; the step stays as it is.
+
+        Raises
+        ------
+        InputError
+            They are those of another model.
+        """
+        try:
+            self.model.load_state_dict(state["model"])
+            self.head.load_state_dict(state["head"])
+        except RuntimeError as error:
+            raise InputError(f"the checkpoint is one of another model: {error}") from error
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
 
@@ -240,11 +254,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        There is no such file.
+        There is no such file, or it is no checkpoint.
     """
     if not path.is_file():
         raise InputError(f"no checkpoint at {path}")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if not {"step", "config", "model", "head", "ema"} <= set(state):
+        raise InputError(f"{path} is no checkpoint of samari train run")
     return state
 
 

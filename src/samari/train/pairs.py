@@ -11,7 +11,7 @@ from samari.engine.images import read_image
 from samari.engine.label_files import read_labels
 from samari.engine.planes import ImagePlanes, PlaneIndex
 from samari.errors import InputError
-from samari.train.data import Sample
+from samari.train.data import Sample, connected_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What label files add to the names of their images, in the habits of several tools.
 _ADDED = ("_cp_masks", "_labels", "_label", "_masks", "_mask", "_seg", "-labels", ".labels")
+#: Compression invents labels.
+_LOSSY = frozenset({".jpg", ".jpeg"})
 
 
 def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
@@ -32,7 +34,8 @@ def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
     images, labels : path
         Folders. The label file of ``cell_1.tif`` is ``cell_1.tif``, ``cell_1.png`` or has
         ``_labels``, ``_masks`` or the like after the name. Stacks give one sample for every plane
-        that has labels; of several channels the first is taken.
+        that has labels; of several channels the first is taken. Connected parts of a label in a
+        plane are objects of their own.
 
     Returns
     -------
@@ -42,7 +45,8 @@ def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
     Raises
     ------
     InputError
-        A folder is missing, no names agree, or an image and its labels differ in shape.
+        A folder is missing, no names agree, two files have one name, or an image and its labels
+        differ in shape.
     """
     folders = Path(images), Path(labels)
     for folder in folders:
@@ -52,12 +56,11 @@ def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
     if folders[0].samefile(folders[1]):
         partners = [file for file in partners if _is_added(file.stem)]
         pictures = [file for file in pictures if not _is_added(file.stem)]
-    by_name: dict[str, Path] = {}
-    for file in partners:
-        by_name.setdefault(_bare(file.stem), file)
+    partners = [file for file in partners if file.suffix.lower() not in _LOSSY]
+    by_name, images_by_name = _by_name(partners), _by_name(pictures)
     samples: list[Sample] = []
-    for file in pictures:
-        partner = by_name.get(_bare(file.stem))
+    for name, file in images_by_name.items():
+        partner = by_name.get(name)
         if partner is not None:
             samples.extend(_planes(file, partner))
     if not samples:
@@ -66,6 +69,18 @@ def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
             f"{len(pictures)} images, {len(by_name)} label files"
         )
     return samples
+
+
+def _by_name(files: list[Path]) -> dict[str, Path]:
+    """Return files by their bare names; two of one name are an error."""
+    found: dict[str, Path] = {}
+    for file in files:
+        other = found.setdefault(_bare(file.stem), file)
+        if other != file:
+            raise InputError(
+                f"{other.name} and {file.name} in {file.parent} are of the same name: move one away"
+            )
+    return found
 
 
 def _files(folder: Path) -> list[Path]:
@@ -96,7 +111,7 @@ def _planes(image: Path, labels: Path) -> Iterator[Sample]:
         if plane.any():
             yield Sample(
                 image=planes.rgb_plane(PlaneIndex("YX", tuple(index))),
-                labels=np.ascontiguousarray(plane, dtype=np.int32),
+                labels=connected_parts(plane),
                 dataset="own",
                 modality="own",
                 key="/".join([image.name, *map(str, index)]),
@@ -110,7 +125,7 @@ def _label_shape(file: ImageFile) -> tuple[int, ...]:
 
 
 def _labels_in(file: Path) -> NDArray[Any]:
-    """Return the labels of a file, with any label that an int32 cannot hold numbered anew."""
+    """Return the labels of a file."""
     if file.suffix.lower() in (".tif", ".tiff"):
         labels = read_labels(file).labels
     else:
@@ -120,6 +135,4 @@ def _labels_in(file: Path) -> NDArray[Any]:
         labels = np.asarray(read.image)
     if labels.dtype.kind not in "biu":
         raise InputError(f"{file.name} holds {labels.dtype}, not labels")
-    if labels.size and int(labels.max()) > np.iinfo(np.int32).max:
-        labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
     return labels

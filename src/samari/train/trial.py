@@ -57,9 +57,9 @@ def try_out(
     model : SamModel
     lessons : sequence of Lesson
     tell : object
-        Yielded after every picture, so that a caller can stop.
+        Yielded after every picture or part of the work, so that a caller can stop.
     keep : bool
-        See `Lesson.features`.
+        The encoder does not learn: what it makes of the pictures is kept.
 
     Returns
     -------
@@ -73,8 +73,12 @@ def try_out(
     clicks: list[float] = []
     boxes: list[float] = []
     for lesson in lessons:
+        if keep:
+            features = yield from lesson.kept_features(model, tell)
         with torch.no_grad():
-            found = _answers(model, lesson.features(model, keep=keep), lesson)
+            if not keep:
+                features = lesson.features(model)
+            found = _answers(model, features, lesson)
         clicks += found[0]
         boxes += found[1]
         yield tell
