@@ -168,7 +168,11 @@ def test_the_dock_is_small_enough_for_a_laptop(docked: Any, noise: Any, shape: A
     assert dock.sizeHint().height() <= 800
     # At 900 pixels, napari's own frame leaves 834: room for all that can be open at once.
     further = (dock.ui.lost, dock.ui.renew, dock.ui.target.copy)
-    for widgets in (further, (dock.everything._choice,)):
+    learning = (dock.improve.note, dock.improve._choice)
+    dock.improve.note.setText(
+        "On 120 objects held out: one click 0.48 \u2192 0.64, box 0.77 \u2192 0.83"
+    )
+    for widgets in (further, learning, (dock.everything._choice,)):
         for widget in widgets:
             widget.show()
         QApplication.processEvents()

@@ -127,6 +127,7 @@ class DockLayout:
         form.addRow("", self.hover)
         layout = QVBoxLayout(dock)
         layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(4)
         layout.addLayout(form)
         layout.addWidget(row(self.accept, self.discard))
         layout.addWidget(row(self.undo, self.redo, self.keys))
