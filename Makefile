@@ -48,7 +48,6 @@ pictures: setup
 	$(SCREEN) $(VENV)/bin/samari demo --close --output runs/demo/coins-labels.ome.tif \
 	    --screenshot docs/images/demo.png
 	$(SCREEN) $(PYTHON_IN_VENV) scripts/first_minute.py
-	$(SCREEN) $(PYTHON_IN_VENV) scripts/improve_picture.py
 	$(if $(STACKS),$(SCREEN) $(PYTHON_IN_VENV) scripts/stack_tutorial.py $(STACKS))
 
 BENCH ?= encoder openvino onnxruntime segment-anything bfloat16 memory click startup report
