@@ -59,7 +59,7 @@ def test_the_contour_follows_the_mouse_and_a_click_takes_what_it_shows(
     see(qtbot, c, HOVER_EDGE)
     np.testing.assert_allclose(bounds(c, HOVER_EDGE), [(34, 54), (46, 66)], atol=1.1)
     hand.move((60, 30))
-    qtbot.waitUntil(lambda: abs(bounds(c, HOVER_EDGE)[0][0] - 54) < 1, timeout=30_000)
+    qtbot.waitUntil(lambda: abs(bounds(c, HOVER_EDGE)[0][0] - 54) < 1.1, timeout=30_000)
     hovered = c.preview.data > 0
     asked = len(discs.decoded)
     assert viewer.layers.selection.active == active
