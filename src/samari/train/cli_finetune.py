@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from samari.train.data import Sample
-    from samari.train.finetune import FinetuneConfig, Finetuned, Progress
+    from samari.train.finetune import FinetuneConfig, Finetuned
     from samari.train.scores import Figure
     from samari.zoo import LoadedModel
 
@@ -56,11 +55,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _finetune(arguments: argparse.Namespace) -> int:
-    from samari.engine.steps import result_of
+    from samari.engine.steps import result_of, watched
     from samari.errors import InputError
     from samari.sam.weights import save_model
     from samari.terminal import progress_line
-    from samari.train.finetune import FinetuneConfig, finetune_steps
+    from samari.train.finetune import FinetuneConfig, finetune_steps, told_steps
     from samari.train.heldout import split
     from samari.train.pairs import load_pairs
     from samari.zoo import LoadedModel, load
@@ -83,7 +82,7 @@ def _finetune(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.model)
     with progress_line("fine-tuning") as tell:
         steps = finetune_steps(loaded.model, trained, held, config)
-        result = result_of(steps if tell is None else _watched(steps, tell))
+        result = result_of(watched(told_steps(steps), tell, None))
     print(f"{result.steps} steps in {result.seconds:.0f} s, ended: {_ENDED[result.ended]}")
     tuned = LoadedModel(copy.deepcopy(loaded.model), str(folder), "tuned", None)
     after = _scores(tuned, held) if result.gained else before
@@ -111,9 +110,9 @@ _ENDED = {"flat": "no further gain", "steps": "all steps done", "minutes": "out 
 
 
 def _told(samples: list[Sample]) -> str:
-    import numpy as np
+    from samari.train.heldout import count_objects
 
-    objects = sum(len(np.unique(sample.labels[sample.labels > 0])) for sample in samples)
+    objects = sum(count_objects(sample) for sample in samples)
     images = len({sample.group for sample in samples})
     return f"{objects} objects in {images} image{'s' if images > 1 else ''}"
 
@@ -125,20 +124,6 @@ def _scores(model: str | LoadedModel, held: list[Sample]) -> dict[str, Figure]:
 
     scores = evaluate(Segmenter(model, dtype="float32"), held, clicks=3, baselines=False)
     return {name: scores.figure(name) for name in _TOLD}
-
-
-def _watched(steps: Any, tell: Any) -> Any:
-    """Tell how far the steps are, at most ten times a second."""
-    told = 0.0
-    while True:
-        try:
-            progress: Progress = next(steps)
-        except StopIteration as end:
-            return end.value
-        if time.monotonic() - told > 0.1:
-            told = time.monotonic()
-            tell(progress.step, progress.steps)
-        yield
 
 
 def _record(

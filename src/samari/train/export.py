@@ -10,6 +10,7 @@ from samari.errors import InputError
 from samari.sam.config import SamConfig
 from samari.sam.model import SamModel
 from samari.sam.weights import save_model
+from samari.train.loop import read_checkpoint
 
 
 def export(checkpoint: str | Path, folder: str | Path, *, half: bool = False) -> int:
@@ -35,9 +36,7 @@ def export(checkpoint: str | Path, folder: str | Path, *, half: bool = False) ->
         There is no checkpoint, or a weight is not finite.
     """
     path = Path(checkpoint)
-    if not path.is_file():
-        raise InputError(f"no checkpoint at {path}")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(path)
     model = SamModel(SamConfig.from_dict(state["config"]["model"]))
     model.load_state_dict(state["ema"])
     for name, value in model.state_dict().items():

@@ -17,6 +17,7 @@ import torch
 
 from samari.engine.frames import LOGITS_PER_TOKEN, FrameRule
 from samari.errors import InputError
+from samari.train.average import follow
 from samari.train.config import Stage
 from samari.train.lessons import LessonBook, lessons_of
 from samari.train.lora import add_lora, merge_lora
@@ -24,7 +25,7 @@ from samari.train.simulate import Simulation, choose_targets
 from samari.train.trial import Trial, try_out
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from samari.sam.model import SamModel
     from samari.train.data import Sample
@@ -220,7 +221,8 @@ def finetune_steps(
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1
-        _follow(average, parameters, step)
+        # Of the last fifty steps or so: single steps are noisy.
+        follow(average, parameters, step, 0.98)
         here = Progress(step, config.steps, last, best)
         yield here
         late = time.monotonic() - began > 60 * config.minutes
@@ -244,6 +246,22 @@ def finetune_steps(
     return Finetuned(before, best, best_step, step, seconds, ended, tuple(curve))
 
 
+def told_steps(
+    steps: Generator[Progress, None, Finetuned],
+    told: Callable[[Progress], object] | None = None,
+) -> Generator[tuple[int, int], None, Finetuned]:
+    """Go through `finetune_steps`, and tell of each; yields (steps done, steps in all)."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            result: Finetuned = end.value
+            return result
+        if told is not None:
+            told(progress)
+        yield progress.step, progress.steps
+
+
 def _learners(model: SamModel, config: FinetuneConfig) -> list[torch.nn.Parameter]:
     """Choose what learns, and let it."""
     parameters = list(model.mask_decoder.parameters())
@@ -258,14 +276,6 @@ def _learners(model: SamModel, config: FinetuneConfig) -> list[torch.nn.Paramete
 
 def _weights_of(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in parameters]
-
-
-@torch.no_grad()
-def _follow(average: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor], step: int) -> None:
-    """Average the weights of the last fifty steps or so: single steps are noisy."""
-    decay = min(0.98, (1 + step) / (10 + step))
-    for value, parameter in zip(average, parameters, strict=True):
-        value.lerp_(parameter, 1 - decay)
 
 
 @torch.no_grad()

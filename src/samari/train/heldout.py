@@ -53,9 +53,9 @@ def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Samp
             parts = _cut(planes, share)
             trained += parts[0]
             held += parts[1]
-    counts = [sum(_count(sample) for sample in part) for part in (trained, held)]
+    counts = [sum(count_objects(sample) for sample in part) for part in (trained, held)]
     if counts[0] < LEAST_TRAINED or counts[1] < LEAST_HELD:
-        total = sum(_count(sample) for sample in samples)
+        total = sum(count_objects(sample) for sample in samples)
         raise InputError(
             f"too few objects to learn from: of {total} of at least {LEAST_AREA} pixels (in "
             f"{len(groups)} images) {counts[0]} would be trained on and {counts[1]} held out "
@@ -70,7 +70,7 @@ def _by_group(
 ) -> tuple[list[Sample], list[Sample]]:
     """Hold out whole groups: as many as the share says, and more where they hold few objects."""
     order = np.random.default_rng(seed).permutation(len(groups))
-    counts = [sum(_count(sample) for sample in group) for group in groups]
+    counts = [sum(count_objects(sample) for sample in group) for group in groups]
     wanted = min(max(1, round(share * len(groups))), len(groups) - 1)
     held: list[int] = []
     for i in order.tolist():
@@ -138,6 +138,7 @@ def _best_cut(
     return axis, at
 
 
-def _count(sample: Sample) -> int:
+def count_objects(sample: Sample) -> int:
+    """Return how many labels are large enough to be learnt from and scored."""
     ids, sizes = np.unique(sample.labels, return_counts=True)
     return int(((ids > 0) & (sizes >= LEAST_AREA)).sum())

@@ -14,7 +14,7 @@ import numpy as np
 from samari.errors import InputError
 from samari.sam.weights import save_model
 from samari.train.data import Sample, connected_parts
-from samari.train.finetune import finetune_steps
+from samari.train.finetune import finetune_steps, told_steps
 from samari.train.heldout import split
 from samari.zoo import MODELS, add, added, load
 
@@ -133,14 +133,8 @@ def improve_steps(
     trained, held = split(samples, config.held_out, config.seed)
     loaded = load(model)
     steps = finetune_steps(loaded.model, trained, held, config)
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            return Improved(loaded.model, model, end.value)
-        if told is not None:
-            told(progress)
-        yield progress.step, progress.steps
+    result = yield from told_steps(steps, told)
+    return Improved(loaded.model, model, result)
 
 
 def keep(improved: Improved, image: str) -> str:

@@ -19,6 +19,7 @@ from torch import distributed
 
 from samari.engine.frames import PIXEL_MEAN, PIXEL_STD
 from samari.errors import InputError
+from samari.train.average import follow
 from samari.train.build import build_model
 from samari.train.config import TrainConfig
 from samari.train.muon import Muon
@@ -150,7 +151,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self._average()
+        follow(self.ema.values(), self.model.state_dict().values(), self.step, self.config.ema)
         return {"loss": float(loss.detach()), "norm": float(norm), "lr": rate, **figures}
 
     def _loss(self, batch: Batch, stage: Stage) -> tuple[torch.Tensor, dict[str, float]]:
@@ -179,13 +180,6 @@ class Trainer:
         return Simulation(
             self.model, embeddings, targets, stage, generator, grid_offset=offset
         ).run()
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        # The average of the first steps would remember the random start: a growing decay forgets.
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        for name, value in self.model.state_dict().items():
-            self.ema[name].lerp_(value, 1 - decay)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically: a kill leaves the old or the new one, never a part."""
