@@ -90,6 +90,10 @@ def test_every_golden_image_comes_out_the_same(
         {"qkv_bias": False},
         {"use_rel_pos": False, "use_abs_pos": False},
         {"hidden_act": "relu", "global_attn_indexes": []},
+        {"global_attn_reach": 1},
+        {"global_attn_reach": 2, "global_attn_indexes": [0, 2]},
+        {"global_attn_reach": 3, "window_size": 8},
+        {"global_attn_reach": 100},
     ],
 )
 def test_every_shape_of_windows_comes_out_the_same(
@@ -104,6 +108,21 @@ def test_every_shape_of_windows_comes_out_the_same(
     wanted = plain(model, image)
     model.pack()
     assert_close(quick(model, image), wanted)
+
+
+def test_a_token_out_of_reach_changes_nothing(small_model: Make) -> None:
+    # Of 8 x 8 tokens in squares of 2 x 2, the first square sees the first 4 x 4 tokens.
+    model = small_model(global_attn_reach=1, num_hidden_layers=1, global_attn_indexes=[0])
+    image = pixels(1, 3, 64, 64)
+    other = image.clone()
+    other[..., 32:, :] += 1
+    other[..., 32:] += 1
+    layer, encoder = model.vision_encoder.layers[0], model.vision_encoder
+    with torch.no_grad():
+        one, two = (layer(encoder.embed(x, (0, 0)))[0] for x in (image, other))
+        assert torch.equal(one[:, :2, :2], two[:, :2, :2])
+        assert not torch.isclose(one[:, 2:], two[:, 2:]).all(-1).any()
+        assert not torch.isclose(one[:, :, 2:], two[:, :, 2:]).all(-1).any()
 
 
 def test_a_batch_is_its_images_bit_for_bit(small_model: Make) -> None:

@@ -27,10 +27,15 @@ class SamVisionAttention(nn.Module):
         Sizes of the encoder.
     grid_size : int
         Side of the largest grid, in tokens: it sets the length of the relative position tables.
+    reach : int
+        Where not 0, the grid is cut into squares of twice the reach, and the tokens of one see it
+        and as many tokens as the reach beyond each of its sides: a square of four times the reach,
+        moved inwards where it would leave the grid.
     """
 
-    def __init__(self, config: SamVisionConfig, grid_size: int) -> None:
+    def __init__(self, config: SamVisionConfig, grid_size: int, reach: int = 0) -> None:
         super().__init__()
+        self.reach = reach
         if config.hidden_size % config.num_attention_heads:
             raise ValueError(
                 f"hidden_size {config.hidden_size} must be a multiple of num_attention_heads "
@@ -89,12 +94,18 @@ class SamVisionAttention(nn.Module):
         """Return logits (B, heads, h * w, h) of key rows and (B, heads, h * w, w) of key columns.
 
         They depend on the relative position only, and are computed from the unscaled query. A grid
-        smaller than the tables uses their centre: an equal distance is an equal entry.
+        smaller than the tables uses their centre: an equal distance is an equal entry. What is out
+        of reach has minus infinity.
         """
         grid = query.unflatten(2, (height, width))
         tall, wide = self.tables(height, width, query.dtype)
         rows = torch.einsum("bnhwd,hkd->bnhwk", grid, tall)
         columns = torch.einsum("bnhwd,wkd->bnhwk", grid, wide)
+        if self.reach:
+            far_rows = _out_of_reach(height, self.reach, query.device)
+            rows = rows.masked_fill(far_rows[:, None], -torch.inf)
+            far_columns = _out_of_reach(width, self.reach, query.device)
+            columns = columns.masked_fill(far_columns, -torch.inf)
         return rows.flatten(2, 3), columns.flatten(2, 3)
 
     def tables(
@@ -103,6 +114,25 @@ class SamVisionAttention(nn.Module):
         """Return (h, h, d) and (w, w, d) entries for pairs (query, key) of rows and of columns."""
         tables = _table(self.rel_pos_h, height), _table(self.rel_pos_w, width)
         return tables[0].to(dtype), tables[1].to(dtype)
+
+
+def spans(size: int, reach: int) -> list[tuple[slice, slice]]:
+    """Cut a line of tokens into parts of twice the reach, each with what its tokens see."""
+    seen = min(size, 4 * reach)
+    parts = []
+    for start in range(0, size, 2 * reach):
+        first = min(max(start - reach, 0), size - seen)
+        part = slice(start, min(start + 2 * reach, size))
+        parts.append((part, slice(first, first + seen)))
+    return parts
+
+
+def _out_of_reach(size: int, reach: int, device: torch.device) -> torch.Tensor:
+    """Return (size, size) bool: which tokens of a line (second axis) another does not see."""
+    far = torch.ones(size, size, dtype=torch.bool, device=device)
+    for part, seen in spans(size, reach):
+        far[part, seen] = False
+    return far
 
 
 def _table(positions: torch.Tensor, size: int) -> torch.Tensor:

@@ -61,14 +61,18 @@ class SamPatchEmbeddings(nn.Module):
 
 
 class SamVisionLayer(nn.Module):
-    """One transformer block; `window_size` 0 means that every token sees every other."""
+    """One transformer block; `window_size` 0 means global attention (within its reach)."""
 
     def __init__(self, config: SamVisionConfig, window_size: int) -> None:
         super().__init__()
         self.window_size = window_size
         self.layer_norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.attn = SamVisionAttention(
-            config, window_size or config.image_size // config.patch_size
+        self.attn = (
+            SamVisionAttention(config, window_size)
+            if window_size
+            else SamVisionAttention(
+                config, config.image_size // config.patch_size, config.global_attn_reach
+            )
         )
         self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         mlp_dim = config.mlp_dim or int(config.hidden_size * config.mlp_ratio)
