@@ -23,7 +23,7 @@ from samari.plugin.layers import HOVER_EDGE
 from samari.plugin.models import DeferredSegmenter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
     from samari.engine.prediction import Prediction
@@ -33,6 +33,8 @@ SOAK = bool(os.environ.get("SAMARI_SOAK"))
 #: Milliseconds that a gap may be longer than in the control run: p99, maximum. Shared machines get
 #: more, because nobody knows what they do meanwhile.
 P99, MOST = (15, 50) if SOAK else (300, 3000)
+#: Pairs of a run and its control, taking turns: one gap of a hundred thousand is the machine's.
+PAIRS = 5 if SOAK else 1
 
 
 class NoRoom(dict[str, Any]):
@@ -114,18 +116,24 @@ class Ticks:
         return 1e3 * np.diff(self._times)
 
 
-def compare(what: str, ours: Ticks, control: Ticks) -> None:
-    """Print both, and hold ours against the control."""
-    (p99, most), (p99_control, most_control) = (
-        (float(np.percentile(ticks.gaps, 99)), float(ticks.gaps.max())) for ticks in (ours, control)
-    )
+def compare(what: str, ours: Sequence[Ticks], controls: Sequence[Ticks]) -> None:
+    """Print the pairs, and hold the medians of their differences against the limits."""
+    figures = [(np.percentile(ticks.gaps, 99), ticks.gaps.max()) for ticks in (*ours, *controls)]
+    mine, theirs = np.split(np.array(figures), 2)
+    p99, most = np.median(mine - theirs, axis=0)
+    ticks = sum(len(one.gaps) for one in ours)
     print(
-        f"\n{what}: gaps p99 {p99:.0f} ms, maximum {most:.0f} ms; control p99 {p99_control:.0f} "
-        f"ms, maximum {most_control:.0f} ms; {len(ours.gaps)} and {len(control.gaps)} ticks; "
+        f"\n{what}: gaps p99 {_listed(mine[:, 0])} ms, maximum {_listed(mine[:, 1])} ms; control "
+        f"p99 {_listed(theirs[:, 0])} ms, maximum {_listed(theirs[:, 1])} ms; median difference of "
+        f"{len(mine)}: {p99:.0f} and {most:.0f} ms; {ticks} ticks; "
         f"processes that want a core {os.getloadavg()[0]:.1f}"
     )
-    assert p99 <= p99_control + P99
-    assert most <= most_control + MOST
+    assert p99 <= P99
+    assert most <= MOST
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(f"{value:.0f}" for value in values)
 
 
 @pytest.fixture
@@ -167,9 +175,11 @@ def test_clicks_in_a_row_are_all_answered_and_freeze_nothing(opened: Any, qtbot:
         [np.full((count // 2, 2), 100.0), rng.uniform(60, 440, (count - count // 2, 2))]
     )
     segmenter = Recording()
-    runs = []
+    ours: list[Ticks] = []
+    controls: list[Ticks] = []
     final = []
-    for model in (segmenter, None):
+    for turn in range(2 * PAIRS):
+        model = turn % 2 == 0
         hand, c = opened(crop(512), segmenter if model else Recorded(dict(segmenter.answers)))
         assert c.wait(60)
         with Ticks() as ticks:
@@ -183,14 +193,15 @@ def test_clicks_in_a_row_are_all_answered_and_freeze_nothing(opened: Any, qtbot:
             qtbot.waitUntil(lambda c=c: not c.busy and not c.session.requests(), timeout=60_000)
         assert len(c.points.data) == count
         assert c.session.pending[0].newest.prompts.n_steps == count
-        runs.append(ticks)
+        (ours if model else controls).append(ticks)
         final.append(c.candidates.mask.copy())
         if model:
             # Answers to lists that were overtaken were not computed; the control needs them.
             fill(segmenter, c)
         c.close()
-    assert (final[0] != final[1]).mean() < 1e-3  # windows may differ by a part of a pixel
-    compare(f"{count} clicks, one every 50 ms", *runs)
+    for other in final[1:]:  # windows may differ by a part of a pixel
+        assert (final[0] != other).mean() < 1e-3
+    compare(f"{count} clicks, one every 50 ms", ours, controls)
 
 
 def fill(segmenter: Recording, controller: Any) -> None:
@@ -221,7 +232,7 @@ def test_encoding_freezes_nothing(opened: Any, qtbot: Any) -> None:
             qtbot.wait(500)
         runs.append(ticks)
     assert len(runs[0].gaps) > len(runs[1].gaps)
-    compare(f"encoding by {segmenter.requested} at {side}", *runs)
+    compare(f"encoding by {segmenter.requested} at {side}", runs[:1], runs[1:])
 
 
 def vit_b() -> DeferredSegmenter:
@@ -247,7 +258,7 @@ def test_loading_a_model_freezes_nothing(opened: Any, qtbot: Any) -> None:
         c.set_model("another")
         qtbot.waitUntil(lambda: not c.busy, timeout=60_000)
         qtbot.wait(200)
-    compare("loading samari-tiny and encoding 256x256", ours, control)
+    compare("loading samari-tiny and encoding 256x256", [ours], [control])
 
 
 def test_saving_a_large_stack_freezes_nothing(
@@ -269,7 +280,7 @@ def test_saving_a_large_stack_freezes_nothing(
         qtbot.waitUntil(lambda: "Saved" in c.status, timeout=240_000)
     with tifffile.TiffFile(tmp_path / "large.ome.tif") as file:
         assert file.series[0].shape == shape
-    compare(f"saving {size:.2f} GiB of labels", ours, control)
+    compare(f"saving {size:.2f} GiB of labels", [ours], [control])
 
 
 def test_the_contour_is_there_before_the_mouse_has_gone_on(opened: Any, qtbot: Any) -> None:

@@ -80,6 +80,28 @@ def test_train_then_export_then_evaluate(
     assert figures["box"]["objects"] == figures["click_3"]["objects"] == 3
 
 
+def test_a_run_that_looks_at_validation_images_gives_curves(
+    make_config: Callable[..., TrainConfig],
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = make_config([{"steps": 2, "loss": "focal"}], synthetic=0, val_every=1)
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    run = ["run", str(tmp_path / "config.json"), "--out", str(tmp_path / "o"), "--workers", "0"]
+    with pytest.raises(InputError, match="needs validation images: give --data"):
+        command(*run)
+    with pytest.raises(InputError, match="the device 'abacus' is not there"):
+        command(*run, "--data", str(data), "--device", "abacus")
+    assert command(*run, "--data", str(data)) == 0
+    curves = ["curves", str(tmp_path / "o"), "-o"]
+    assert command(*curves, str(tmp_path / "curves.png")) == 0
+    assert "2 steps" in capsys.readouterr().out
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="there is no folder"):
+        command(*curves, str(tmp_path / "none" / "curves.png"))
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> tuple[str, ...]:
     """Make a folder of four images with six domes each and one of their labels; give options."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from typing import TYPE_CHECKING
@@ -32,6 +33,12 @@ def test_a_step_belongs_to_its_stage(config: TrainConfig) -> None:
     assert [config.stage_at(step)[0] for step in (9, 10, 29)] == [0, 10, 15]
 
 
+def test_validation_is_looked_at_every_so_many_steps_and_last(config: TrainConfig) -> None:
+    looked = dataclasses.replace(config, val_every=7)
+    assert [step for step in range(1, 31) if looked.validates_at(step)] == [7, 14, 21, 28, 30]
+    assert not any(config.validates_at(step) for step in range(31))
+
+
 def test_the_rate_warms_up_where_the_task_changes_and_falls_to_its_end(config: TrainConfig) -> None:
     rates = [config.lr_at(step) for step in range(30)]
     assert rates[0] == 0.25
@@ -53,6 +60,9 @@ def test_a_config_survives_json(config: TrainConfig, tmp_path: Path) -> None:
     [
         ({"learning_rate": 1}, "learning_rate"),
         ({"stages": []}, "stages"),
+        ({"precision": "float8"}, "precision is 'float8'; known are float32, bfloat16"),
+        ({"val_every": -1}, "val_every is -1"),
+        ({"val_images": 0}, "val_images 0"),
         ({"stages": [{"steps": 1, "loss": "magic"}]}, "magic"),
         ({"stages": [{"steps": 1, "colour": "red"}]}, "colour"),
     ],

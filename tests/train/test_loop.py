@@ -9,8 +9,9 @@ import torch
 
 from samari.errors import InputError
 from samari.train.export import export
-from samari.train.loop import CHECKPOINT, Trainer, read_checkpoint, train
+from samari.train.loop import CHECKPOINT, train
 from samari.train.stream import BatchStream
+from samari.train.trainer import Trainer, read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,3 +192,36 @@ def test_a_missing_checkpoint_and_a_batch_out_of_turn_are_refused(
         Trainer.load(tmp_path / CHECKPOINT)
     with pytest.raises(InputError, match="batch of step 3"):
         Trainer(config).train_step(BatchStream(config, [discs]).batch(3))
+
+
+def test_bfloat16_products_teach_as_well(
+    make_config: Callable[..., TrainConfig], discs: Sample
+) -> None:
+    config = make_config([{"steps": 40, "loss": "balanced", "corrections": 0}], lr=4e-3)
+    trainer = Trainer(dataclasses.replace(config, precision="bfloat16"))
+    batch = BatchStream(config, [discs]).batch(0)
+    exact = Trainer(config).train_step(batch)["loss"]
+    losses = [
+        trainer.train_step(dataclasses.replace(batch, step=step))["loss"]
+        for step in range(config.total)
+    ]
+    assert losses[0] != exact
+    assert losses[0] == pytest.approx(exact, rel=0.02)
+    assert sum(losses[-5:]) < 0.75 * sum(losses[:5])
+    assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card (CUDA)")
+def test_a_graphics_card_takes_the_same_steps(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    config = make_config(MIXED)
+    batches = list(BatchStream(config, [discs]))
+    trainers = Trainer(config), Trainer(config, "cuda")
+    for batch in batches[:3]:
+        losses = [trainer.train_step(batch)["loss"] for trainer in trainers]
+        assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    trainers[1].save(tmp_path / CHECKPOINT)
+    for device in ("cpu", "cuda"):
+        again = Trainer.load(tmp_path / CHECKPOINT, device=device)
+        again.train_step(batches[3])

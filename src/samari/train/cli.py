@@ -1,10 +1,11 @@
-"""``samari train``: run a training, evaluate, fine-tune, export a checkpoint."""
+"""``samari train``: run a training, evaluate, fine-tune, export a checkpoint, draw curves."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--weights", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run"
     )
     run.add_argument("--workers", type=int, default=1, help="processes that prepare batches")
+    run.add_argument("--device", default="cpu", help="cpu (default), cuda, mps or auto")
     run.set_defaults(run=_run)
 
     score = commands.add_parser("evaluate", help="score a model on labelled images")
@@ -59,6 +61,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
     cli_finetune.add_parser(commands)
 
+    curves = commands.add_parser("curves", help="draw the losses and validation figures of a run")
+    curves.add_argument("folder", metavar="OUT", type=Path, help="folder of samari train run")
+    curves.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="PNG, SVG")
+    curves.set_defaults(run=_curves)
+
     export = commands.add_parser("export", help="write a checkpoint as a model folder")
     export.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
     export.add_argument("folder", metavar="FOLDER", type=Path)
@@ -67,33 +74,49 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from samari.engine.devices import choose_device
     from samari.errors import InputError
+    from samari.terminal import progress_line
     from samari.train.config import load_config
     from samari.train.data import load_samples
-    from samari.train.loop import (
-        CHECKPOINT,
-        Trainer,
-        join_processes,
-        read_checkpoint,
-        train,
-    )
+    from samari.train.loop import CHECKPOINT, train
+    from samari.train.parallel import join_processes, rank
     from samari.train.stream import synthetic_samples
+    from samari.train.trainer import Trainer, read_checkpoint
+    from samari.train.validation import Validation
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    # A line of the log takes the place of the line that tells how far it is.
+    start = "\r" if sys.stderr.isatty() else ""
+    logging.basicConfig(level=logging.INFO, format=f"{start}%(asctime)s %(message)s")
     config = load_config(arguments.config)
     kept = arguments.out / CHECKPOINT
     if arguments.resume and arguments.weights is not None:
         raise InputError("--resume goes on with the run's own weights: leave --weights out")
     if kept.exists() and not arguments.resume:
         raise InputError(f"{kept} exists: give --resume to go on, or another --out")
+    if config.val_every and arguments.data is None:
+        raise InputError("val_every in the config needs validation images: give --data")
+    device = choose_device(arguments.device)
     samples = synthetic_samples(config.synthetic, config.seed, arguments.out / "synthetic.npz")
     if arguments.data is not None:
         samples += load_samples(arguments.data, "train")
-    join_processes()
-    trainer = Trainer.load(kept, config) if arguments.resume else Trainer(config)
+    join_processes("nccl" if device.type == "cuda" else "gloo")
+    trainer = Trainer.load(kept, config, device) if arguments.resume else Trainer(config, device)
     if arguments.weights is not None:
         trainer.take_weights(read_checkpoint(arguments.weights))
-    train(trainer, samples, arguments.out, workers=arguments.workers)
+    validation = None
+    if config.val_every and not rank():
+        held = load_samples(arguments.data, "val")
+        validation = Validation(config.model, held, config.val_images)
+    with progress_line("training") as tell:
+        train(
+            trainer,
+            samples,
+            arguments.out,
+            workers=arguments.workers,
+            validation=validation,
+            progress=tell,
+        )
     print(f"{trainer.step} steps done, checkpoint in {kept}")
     return 0
 
@@ -143,16 +166,33 @@ def _check_files(markdown: Path | None, sheet: Path | None) -> None:
     from samari.errors import InputError
 
     for path in (markdown, sheet):
-        if path is not None and not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+        if path is not None:
+            _check_folder(path)
     if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"cannot write {sheet}: the name must end with .png or .jpg")
+
+
+def _check_folder(path: Path) -> None:
+    from samari.errors import InputError
+
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def _counted(tell: Callable[[int, int], None], total: int) -> Callable[[str], None]:
     """Return what tells, called once a sample, how many of them are done."""
     done = itertools.count(1)
     return lambda key: tell(next(done), total)
+
+
+def _curves(arguments: argparse.Namespace) -> int:
+    from samari.train.curves import draw, read_log
+
+    _check_folder(arguments.output)
+    log = read_log(arguments.folder)
+    draw(log, arguments.output)
+    print(f"{arguments.output}: {log[-1]['step']} steps")
+    return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from samari.errors import InputError
 
 LOSSES = ("dense", "balanced", "focal")
 OPTIMIZERS = ("adamw", "muon")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,13 @@ class TrainConfig:
         The optimiser's decay, gradient-norm limit, decay of the averaged weights.
     threads : int
         Torch threads; 0 leaves them as they are.
+    precision : str
+        ``float32``, or ``bfloat16``: products in bfloat16, weights and losses in float32 (torch's
+        autocast), for processors and graphics cards that multiply in it.
+    val_every : int
+        Steps between looks at validation images; 0: none.
+    val_images : int
+        Pictures of every data set that are looked at, with at most 12 objects each.
     """
 
     model: dict[str, Any]
@@ -130,11 +138,21 @@ class TrainConfig:
     clip: float = 1.0
     ema: float = 0.998
     threads: int = 0
+    precision: str = "float32"
+    val_every: int = 0
+    val_images: int = 8
 
     def __post_init__(self) -> None:
-        """Check the name of the optimiser."""
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"optimizer is {self.optimizer!r}; known are {', '.join(OPTIMIZERS)}")
+        """Check the names and what is counted."""
+        for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"{name} is {value!r}; known are {', '.join(known)}")
+        if self.val_every < 0 or self.val_images < 1:
+            raise InputError(
+                f"val_every is {self.val_every} and val_images {self.val_images}; they must not be "
+                "below 0 and 1"
+            )
 
     @property
     def total(self) -> int:
@@ -145,6 +163,10 @@ class TrainConfig:
     def mask_stride(self) -> int:
         """Return how many image pixels a mask pixel spans: a quarter of the patch."""
         return int(self.model["vision_config"]["patch_size"]) // 4
+
+    def validates_at(self, step: int) -> bool:
+        """Return whether validation images are looked at after so many steps."""
+        return self.val_every > 0 and (step % self.val_every == 0 or step == self.total)
 
     def stage_at(self, step: int) -> tuple[int, Stage]:
         """Return (first step, stage) of the stage to which ``step`` (from 0) belongs."""

@@ -10,7 +10,7 @@ from samari.errors import InputError
 from samari.sam.config import SamConfig
 from samari.sam.model import SamModel
 from samari.sam.weights import save_model
-from samari.train.loop import read_checkpoint
+from samari.train.trainer import read_checkpoint
 
 
 def export(checkpoint: str | Path, folder: str | Path, *, half: bool = False) -> int:
@@ -19,7 +19,7 @@ def export(checkpoint: str | Path, folder: str | Path, *, half: bool = False) ->
     Parameters
     ----------
     checkpoint : path
-        Written by `samari.train.loop`.
+        Written by `samari.train.trainer`.
     folder : path
         Made if it does not exist; its files are replaced when the new ones are complete.
     half : bool

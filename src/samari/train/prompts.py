@@ -104,7 +104,7 @@ def sample_clicks(
         functional.avg_pool2d(mask, size, stride=1, padding=size // 2) for size in (3, 7, 15)
     )
     assert isinstance(middle, torch.Tensor)
-    noise = torch.rand(mask.shape, generator=generator).clamp(1e-9, 1 - 1e-7)
+    noise = torch.rand(mask.shape, generator=generator).clamp(1e-9, 1 - 1e-7).to(mask.device)
     gumbel = -torch.log(-torch.log(noise))
     power = torch.where(centred, 40.0, 1.5)[:, None, None, None]
     weight = power * torch.log(middle / 3 + 1e-9) + gumbel
@@ -135,7 +135,7 @@ def jittered_boxes(mask: torch.Tensor, amount: float, generator: torch.Generator
     y1, x1 = height - rows.flip(1).argmax(1), width - cols.flip(1).argmax(1)
     box = torch.stack([x0, y0, x1, y1], dim=1).float()
     extent = torch.stack([x1 - x0, y1 - y0, x1 - x0, y1 - y0], dim=1).float()
-    shift = torch.randn(box.shape, generator=generator) * amount
+    shift = torch.randn(box.shape, generator=generator).to(box.device) * amount
     box = box + shift.clamp(-0.2, 0.2) * extent
-    limit = torch.tensor([width, height, width, height], dtype=torch.float32)
+    limit = box.new_tensor([width, height, width, height])
     return box.clamp(min=0).minimum(limit)

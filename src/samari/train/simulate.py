@@ -37,6 +37,10 @@ class Targets:
         """Return the mask pixels of every object, (B, N, h, w) bool, never empty."""
         return self.soft >= 0.5
 
+    def to(self, device: torch.device) -> Targets:
+        """Return them on a device."""
+        return Targets(self.soft.to(device), self.valid.to(device))
+
 
 def choose_targets(
     labels: torch.Tensor, count: int, stride: int, rng: np.random.Generator, least: int = 20
@@ -81,7 +85,7 @@ class Simulation:
     targets : Targets
     stage : Stage
     generator : torch.Generator
-        The only source of chance.
+        The only source of chance; on the CPU, so that chance is the same on every device.
     grid_offset : (int, int)
         Row and column, in tokens, of the crop within the model's frame.
     """
@@ -99,7 +103,8 @@ class Simulation:
         self._stride = config.patch_size // 4
         top, left = self.grid_offset
         self._rounds = 0
-        self._corner = torch.tensor([left, top], dtype=torch.float32) * config.patch_size
+        corner = torch.tensor([left, top], dtype=torch.float32) * config.patch_size
+        self._corner = corner.to(self.embeddings.device)
 
     def run(self) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the summed loss of all rounds, and the figures to log."""
@@ -129,7 +134,7 @@ class Simulation:
             ).view(*soft.shape[:2], 4)
         else:
             points = self._click(region)[:, :, None]
-            labels = torch.ones(points.shape[:3], dtype=torch.int64)
+            labels = torch.ones(points.shape[:3], dtype=torch.int64, device=points.device)
         loss, logits = self._predict(name, soft, valid, points, labels, box, None, figures)
         for number in range(1, self._rounds + 1):
             where, what = self._correction(region, logits > 0)
@@ -166,7 +171,9 @@ class Simulation:
             multimask_output=several,
             grid_offset=self.grid_offset,
         )
-        logits, scores = output["pred_masks"].flatten(0, 1), output["iou_scores"].flatten(0, 1)
+        logits, scores = (
+            output[name].flatten(0, 1).float() for name in ("pred_masks", "iou_scores")
+        )
         keep = valid.flatten()
         if not keep.any():
             return logits.sum() * 0, logits.detach()[:, 0].view_as(soft)
@@ -181,7 +188,7 @@ class Simulation:
         figures[name] = float(iou.gather(1, chosen[keep][:, None]).mean())
         if several:
             figures[f"{name}:best"] = float(iou.max(1).values.mean())
-        index = torch.arange(len(logits))
+        index = torch.arange(len(logits), device=logits.device)
         return loss, logits.detach()[index, chosen].view_as(soft)
 
     def _to_frame(self, places: torch.Tensor, shift: float) -> torch.Tensor:
@@ -191,9 +198,9 @@ class Simulation:
     def _click(self, region: torch.Tensor) -> torch.Tensor:
         # (B, N, h, w) -> (B, N, 2) as (x, y) in the frame, somewhere within the mask pixel.
         flat = region.flatten(0, 1)
-        centred = torch.rand(len(flat), generator=self.generator) < 0.6
+        centred = (torch.rand(len(flat), generator=self.generator) < 0.6).to(flat.device)
         cells = sample_clicks(flat, centred, self.generator).flip(1).float()
-        within = torch.rand(cells.shape, generator=self.generator)
+        within = torch.rand(cells.shape, generator=self.generator).to(cells.device)
         return self._to_frame(cells + within, 0.0).view(*region.shape[:2], 2)
 
     def _correction(
