@@ -4,7 +4,7 @@
 # make soak   the same tests at full length, with their figures; DATA=FOLDER names labelled images
 # make bench   speed and memory beside the peers, into docs/performance.md; half an hour alone on the
 #              machine. `make bench BENCH=click` runs one part: encoder, openvino, onnxruntime,
-#              segment-anything, bfloat16, memory, click, startup or report
+#              segment-anything, bfloat16, memory, click, automatic, startup or report
 # Each prepares the machine by itself (scripts/bootstrap.sh).
 
 VENV ?= .venv
@@ -50,11 +50,11 @@ pictures: setup
 	$(SCREEN) $(PYTHON_IN_VENV) scripts/first_minute.py
 	$(if $(STACKS),$(SCREEN) $(PYTHON_IN_VENV) scripts/stack_tutorial.py $(STACKS))
 
-BENCH ?= encoder openvino onnxruntime segment-anything bfloat16 memory click startup report
+BENCH ?= encoder openvino onnxruntime segment-anything bfloat16 memory click automatic startup report
 
 bench:
 	@scripts/bootstrap-bench.sh $(VENV_BENCH)
 	@for part in $(BENCH); do scripts/bench.sh $(VENV_BENCH)/bin/python $$part || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(VENV_TF) $(VENV_BENCH) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_TF) $(VENV_BENCH) .venv-reference build dist .mypy_cache .pytest_cache .ruff_cache

@@ -26,6 +26,7 @@ def main() -> None:
     text = [
         *_encoders(runs),
         *_decoders(results),
+        *_automatic(results),
         *_memory(results),
         *_accuracy(results),
         *_startup(results.get("startup")),
@@ -96,6 +97,29 @@ def _decoders(results: dict) -> list[str]:
         *lines,
         "",
     ]
+
+
+def _automatic(results: dict) -> list[str]:
+    rows = [
+        f"| {name.removeprefix('automatic-')}, {run['side']} x {run['side']} | "
+        f"{run['summary_s']['samari']} | {run['summary_s']['transformers']} | "
+        f"{run['transformers_over_samari']['median']:.1f} "
+        f"({_range(run['transformers_over_samari'])}) | {run['n']} | {run['masks']} | "
+        f"{run['pixels_that_differ']} | {run['gib_above_the_embedding']:.2f} |"
+        for name, run in results.items()
+        if name.startswith("automatic-")
+    ]
+    if not rows:
+        return []
+    head = [
+        "**Automatic masks**, 32 x 32 points: from an embedding to the masks that pass, beside the",
+        "pipeline of transformers 4.37.2 with the same limits.",
+        "",
+        "| model | Samari, s | transformers, s | how many times as long | n | masks | share of "
+        "pixels that differ | Samari's memory above the embedding, GiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    return [*head, *rows, ""]
 
 
 def _memory(results: dict) -> list[str]:

@@ -19,6 +19,10 @@ case $2 in
     click)
         run click click && run click click --bundled
         run click points -n 5 && run click points --bundled -n 5 ;;
+    automatic)
+        scripts/bootstrap-reference.sh .venv-reference
+        python=.venv-reference/bin/python
+        run automatic && run automatic --base -n 1 ;;
     startup) run startup ;;
     report) run report ;;
     *) printf 'bench: there is no part %s\n' "$2" >&2; exit 2 ;;

@@ -71,6 +71,31 @@ def test_few_and_many_points_with_and_without_masks(
     assert_close(quick.iou_scores, plain.iou_scores)
 
 
+@pytest.mark.parametrize("multimask", [True, False])
+def test_masks_of_low_scores_are_not_drawn(
+    small_model: Make, monkeypatch: pytest.MonkeyPatch, multimask: bool
+) -> None:
+    model, generator = small_model(), torch.Generator().manual_seed(0)
+    given = {
+        "image_embeddings": torch.randn(1, 16, 8, 5, generator=generator),
+        "input_points": 60 * torch.rand(1, 9, 1, 2, generator=generator),
+        "multimask_output": multimask,
+    }
+    every, _ = both_ways(model, **given)
+    least = float(every.iou_scores.flatten().sort().values[4:6].mean())
+    quick, plain = both_ways(model, **given, least_score=least)
+    kept = every.iou_scores > least
+    assert 0 < kept.sum() < kept.numel()
+    for few in (quick, plain):
+        assert_close(few.iou_scores, every.iou_scores)
+        assert_close(few.pred_masks[kept], every.pred_masks[kept])
+        assert (few.pred_masks[~kept] == -torch.inf).all()
+    # Where no mask is wanted, the image is not even enlarged.
+    monkeypatch.setattr(fast_decoder._Enlarger, "lines", None)
+    none = both_ways(model, **given, least_score=1e9)[0]
+    assert (none.pred_masks == -torch.inf).all()
+
+
 def test_one_prompt_after_the_other_is_all_at_once(square: Golden) -> None:
     """And what they have in common may be computed before."""
     embedding, points = square.outputs["image_embeddings"][:1], square.inputs["input_points"][:1]

@@ -97,13 +97,14 @@ def decode_each(
     sparse: torch.Tensor | None,
     dense: torch.Tensor | None,
     multimask_output: bool,
+    least_score: float | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decode the N prompts of each of B images; see `SamMaskDecoder.forward` for the shapes."""
     count = len(images)
     prompts = [None] * count if sparse is None else list(sparse)
     masks = [None] * count if dense is None else list(dense.unflatten(0, (count, -1)))
     answers = [
-        decode(decoder, *asked, multimask_output)
+        decode(decoder, *asked, multimask_output, least_score)
         for asked in zip(images, prompts, masks, strict=True)
     ]
     logits, scores = zip(*answers, strict=True)
@@ -116,6 +117,7 @@ def decode(
     prompts: torch.Tensor | None,
     dense: torch.Tensor | None,
     multimask_output: bool,
+    least_score: float | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decode N prompts on one image, as `SamMaskDecoder.forward` does.
 
@@ -129,11 +131,13 @@ def decode(
         The mask prompt, for all or for each one; None without any.
     multimask_output : bool
         Whether to return the masks of tokens 1 to 3, or the one of token 0.
+    least_score : float, optional
+        Masks with no higher score are not drawn.
 
     Returns
     -------
     masks : (N, M, 4 h, 4 w) tensor
-        Mask logits.
+        Mask logits; minus infinity in masks that are not drawn.
     iou_scores : (N, M) tensor
         Predicted overlaps.
     """
@@ -144,7 +148,7 @@ def decode(
     for first in range(0, len(own), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
         masks = dense[part] if dense is not None and len(dense) > 1 else dense
-        drawn, rated = _decode_few(decoder, image, own[part], masks, multimask_output)
+        drawn, rated = _decode_few(decoder, image, own[part], masks, multimask_output, least_score)
         logits.append(drawn)
         scores.append(rated)
     return torch.cat(logits), torch.cat(scores)
@@ -156,6 +160,7 @@ def _decode_few(
     own: torch.Tensor,
     dense: torch.Tensor | None,
     multimask_output: bool,
+    least_score: float | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decode (N, T, C) tokens of prompts together; N images are in memory at a time."""
     canvases = [_Canvas(image, dense, number) for number in range(len(own))]
@@ -170,8 +175,16 @@ def _decode_few(
     tokens = decoder.transformer.layer_norm_final_attn(tokens + taken)
     brushes, scores = decoder.read_tokens(tokens, multimask_output)
     enlarger = _Enlarger(decoder)
-    masks = [canvas.draw(enlarger, own) for canvas, own in zip(canvases, brushes, strict=True)]
-    return torch.stack(masks), scores
+    wanted = torch.ones_like(scores, dtype=torch.bool)
+    if least_score is not None:
+        wanted = scores > least_score
+    rows, columns = image.grid
+    masks = brushes.new_full((*scores.shape, 4 * rows, 4 * columns), -torch.inf)
+    for number, canvas in enumerate(canvases):
+        chosen = wanted[number]
+        if chosen.any():
+            masks[number, chosen] = canvas.draw(enlarger, brushes[number, chosen])
+    return masks, scores
 
 
 def _look(attention: SamAttention, tokens: torch.Tensor, canvases: list[_Canvas]) -> torch.Tensor:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Generator
 
+    from samari.sam.fast_decoder import PreparedImage
+
 DEFAULT_MODEL = "facebook/sam-vit-huge"
 
 #: Largest number of pixels of full-size logits that are in memory at a time.
@@ -157,10 +159,12 @@ class MaskGenerationPipeline:
         for crop, grid in zip(boxes, grids, strict=True):
             left, top, right, bottom = crop
             encoded, points, frame = self._encode(array[top:bottom, left:right], grid)
+            with torch.inference_mode():
+                prepared = self.model.prepare_image(encoded)
             at_once = chosen["points_per_batch"] or len(points)
             for start in range(0, len(points), at_once):
                 batch = points[start : start + at_once]
-                found += self._decode(encoded, batch, frame, crop, size, chosen)
+                found += self._decode(encoded, prepared, batch, frame, crop, size, chosen)
                 done += len(batch)
                 yield done, total
         return self._collect(found, chosen)
@@ -183,6 +187,7 @@ class MaskGenerationPipeline:
     def _decode(
         self,
         embedding: torch.Tensor,
+        prepared: PreparedImage,
         points: torch.Tensor,
         frame: tuple[int, int],
         crop: tuple[int, int, int, int],
@@ -193,11 +198,19 @@ class MaskGenerationPipeline:
         # Apple's GPUs have no float64; elsewhere the points stay as exact as the reference's.
         precision = torch.float32 if self.device.type == "mps" else torch.float64
         prompts = points[None, :, None].to(device=self.device, dtype=precision)
-        output = self.model(image_embeddings=embedding, input_points=prompts)
+        least = chosen["pred_iou_thresh"]
+        if least <= 0:  # as in the reference, where a threshold of 0 keeps all
+            least = None
+        output = self.model(
+            image_embeddings=embedding,
+            input_points=prompts,
+            prepared=prepared,
+            least_score=least,
+        )
         logits, scores = output.pred_masks[0].flatten(0, 1), output.iou_scores[0].flatten(0, 1)
-        if chosen["pred_iou_thresh"] > 0:
-            # Most masks fail here, before the costly step, which is to enlarge them.
-            good = scores > chosen["pred_iou_thresh"]
+        if least is not None:
+            # Most masks fail here, before the costly steps: to draw and to enlarge them.
+            good = scores > least
             logits, scores = logits[good], scores[good]
         left, top, right, bottom = crop
         padded = as_pair(self.image_processor.pad_size)

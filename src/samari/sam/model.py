@@ -233,6 +233,7 @@ class SamModel(nn.Module):
         return_dict: bool | None = None,
         grid_offset: tuple[int, int] = (0, 0),
         prepared: PreparedImage | None = None,
+        least_score: float | None = None,
         **kwargs: Any,
     ) -> SamImageSegmentationOutput | tuple[Any, ...]:
         """Predict masks for N prompts on each of B images.
@@ -265,6 +266,9 @@ class SamModel(nn.Module):
         prepared : PreparedImage, optional
             What `prepare_image` made of `image_embeddings` of one image. The result is the same,
             and comes sooner.
+        least_score : float, optional
+            Masks whose predicted overlap is not higher are not drawn: their logits are minus
+            infinity. It takes less time where few are of use.
         **kwargs
             What else `SamProcessor` returns is accepted and not used.
 
@@ -312,6 +316,7 @@ class SamModel(nn.Module):
                 sparse,
                 dense if input_masks is not None else None,
                 multimask_output,
+                least_score,
             )
         else:
             masks, scores, updates = self.mask_decoder(
@@ -323,6 +328,8 @@ class SamModel(nn.Module):
                 attention_similarity,
                 target_embedding,
             )
+            if least_score is not None:
+                masks = masks.masked_fill((scores <= least_score)[..., None, None], -torch.inf)
         output = SamImageSegmentationOutput(
             iou_scores=scores,
             pred_masks=masks,
