@@ -152,6 +152,7 @@ def test_the_rule_is_read_from_the_configuration():
     assert FrameRule.of(config) == FrameRule(1024, 16, pad=False, upscale=False)
     config = SamConfig.from_dict({"samari": {"pad": False, "upscale": False, "zoom": 256}})
     assert FrameRule.of(config).zoom == 256
+    assert FrameRule.of(SamConfig.from_dict({"samari": {"reach": 8}})).reach == 8
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,7 @@ def test_the_rule_is_read_from_the_configuration():
         {"upscale": "no"},
         "bare",
         {"zoom": 256},
+        *({"reach": reach} for reach in (True, -1, 8.0, "far")),
         *({"upscale": False, "zoom": zoom} for zoom in (True, -16, 24, 2048, "large")),
     ],
 )

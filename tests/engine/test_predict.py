@@ -225,6 +225,23 @@ def test_block_by_block_is_the_same_as_the_encoder_in_one_go(padded):
     assert torch.equal(padded.encode(rgb).features, wanted)
 
 
+def test_a_model_that_asks_for_a_reach_sees_no_farther(tiny_model_folder, tmp_path):
+    near = tmp_path / "near"
+    shutil.copytree(tiny_model_folder, near)
+    entries = json.loads((near / "config.json").read_text(encoding="utf-8"))
+    entries["samari"]["reach"] = 1
+    (near / "config.json").write_text(json.dumps(entries), encoding="utf-8")
+    rgb = picture(30, 60, 3)
+    found = Segmenter(near, device="cpu").encode(rgb).features
+    whole = Segmenter(tiny_model_folder, device="cpu")
+    assert not torch.allclose(found, whole.encode(rgb).features, atol=1e-4)
+    whole.model.limit_attention(1)
+    with torch.inference_mode():
+        wanted = whole.model.get_image_embeddings(whole._rule.frame((30, 60)).pixels(rgb))
+    assert torch.equal(found, wanted)
+    assert Segmenter(near, device="cpu").model_hash != whole.model_hash
+
+
 def test_progress_is_told_and_cancel_stops_within_a_block(tiny_model_folder):
     segmenter = Segmenter(tiny_model_folder, device="cpu")
     rgb, told = picture(30, 40, 3), []

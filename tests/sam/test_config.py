@@ -171,15 +171,3 @@ def test_the_published_sizes(size: str, width: int, layers: int, heads: int, las
 def test_an_unknown_size_is_an_error() -> None:
     with pytest.raises(ValueError, match="'tiny'"):
         vit_config("tiny")
-
-
-def test_a_reach_is_written_only_where_there_is_one() -> None:
-    assert "global_attn_reach" not in SamVisionConfig().to_dict()
-    config = SamVisionConfig(global_attn_reach=8)
-    assert SamVisionConfig.from_dict(config.to_dict()).global_attn_reach == 8
-
-
-@pytest.mark.parametrize("values", [{"global_attn_reach": -1}, {"use_rel_pos": False}])
-def test_a_reach_that_cannot_be_is_refused(values: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="global_attn_reach must be 0 or"):
-        SamVisionConfig(**{"global_attn_reach": 8, **values})

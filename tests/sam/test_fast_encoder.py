@@ -90,10 +90,6 @@ def test_every_golden_image_comes_out_the_same(
         {"qkv_bias": False},
         {"use_rel_pos": False, "use_abs_pos": False},
         {"hidden_act": "relu", "global_attn_indexes": []},
-        {"global_attn_reach": 1},
-        {"global_attn_reach": 2, "global_attn_indexes": [0, 2]},
-        {"global_attn_reach": 3, "window_size": 8},
-        {"global_attn_reach": 100},
     ],
 )
 def test_every_shape_of_windows_comes_out_the_same(
@@ -110,19 +106,47 @@ def test_every_shape_of_windows_comes_out_the_same(
     assert_close(quick(model, image), wanted)
 
 
-def test_a_token_out_of_reach_changes_nothing(small_model: Make) -> None:
+@pytest.mark.parametrize("reach", [1, 2, 3, 100])
+@pytest.mark.parametrize("size", [(64, 64), (40, 64), (24, 8)])
+def test_every_reach_comes_out_the_same(
+    small_model: Make, size: tuple[int, int], reach: int
+) -> None:
+    model, image = small_model(global_attn_indexes=[0, 2]), pixels(2, 3, *size)
+    everywhere = plain(model, image)
+    model.limit_attention(reach)
+    wanted = plain(model, image)
+    assert torch.allclose(wanted, everywhere, atol=1e-5) == (4 * reach >= max(size) / 8)
+    model.pack()
+    assert_close(quick(model, image), wanted)
+
+
+@pytest.mark.parametrize("way", [plain, quick])
+def test_a_token_out_of_reach_changes_nothing(
+    small_model: Make, monkeypatch: pytest.MonkeyPatch, way: Any
+) -> None:
     # Of 8 x 8 tokens in squares of 2 x 2, the first square sees the first 4 x 4 tokens.
-    model = small_model(global_attn_reach=1, num_hidden_layers=1, global_attn_indexes=[0])
+    model = small_model(num_hidden_layers=1, global_attn_indexes=[0])
+    model.limit_attention(1)
+    monkeypatch.setattr(type(model.vision_encoder.neck), "forward", _as_tokens)
     image = pixels(1, 3, 64, 64)
     other = image.clone()
     other[..., 32:, :] += 1
     other[..., 32:] += 1
-    layer, encoder = model.vision_encoder.layers[0], model.vision_encoder
-    with torch.no_grad():
-        one, two = (layer(encoder.embed(x, (0, 0)))[0] for x in (image, other))
-        assert torch.equal(one[:, :2, :2], two[:, :2, :2])
-        assert not torch.isclose(one[:, 2:], two[:, 2:]).all(-1).any()
-        assert not torch.isclose(one[:, :, 2:], two[:, :, 2:]).all(-1).any()
+    one, two = way(model, image), way(model, other)
+    assert torch.equal(one[:, :2, :2], two[:, :2, :2])
+    assert not torch.isclose(one[:, 2:], two[:, 2:]).all(-1).any()
+    assert not torch.isclose(one[:, :, 2:], two[:, :, 2:]).all(-1).any()
+
+
+def _as_tokens(neck: Any, tokens: torch.Tensor) -> torch.Tensor:
+    del neck
+    return tokens
+
+
+def test_a_reach_that_cannot_be_is_refused(small_model: Make) -> None:
+    for model, reach in ((small_model(), -1), (small_model(use_rel_pos=False), 8)):
+        with pytest.raises(ValueError, match=f"reach must be 0 or.*got {reach}"):
+            model.limit_attention(reach)
 
 
 def test_a_batch_is_its_images_bit_for_bit(small_model: Make) -> None:

@@ -48,6 +48,8 @@ class FrameRule:
         Whether planes smaller than `image_size` are enlarged.
     zoom : int
         Side of the pictures in which small objects are seen enlarged, in pixels; 0: they are not.
+    reach : int
+        How far tokens see in global layers, see `SamModel.limit_attention`; 0: everywhere.
     """
 
     image_size: int
@@ -55,6 +57,7 @@ class FrameRule:
     pad: bool = True
     upscale: bool = True
     zoom: int = 0
+    reach: int = 0
 
     @classmethod
     def of(cls, config: SamConfig) -> FrameRule:
@@ -63,8 +66,9 @@ class FrameRule:
         Raises
         ------
         ModelError
-            If ``config.extra["samari"]`` is not a dict with boolean ``pad`` and ``upscale``, or its
-            ``zoom`` is not a multiple of the patch from 0 to the image size.
+            If ``config.extra["samari"]`` is not a dict with boolean ``pad`` and ``upscale``, its
+            ``zoom`` is not a multiple of the patch from 0 to the image size, or its ``reach`` is
+            no number of tokens.
         """
         own = config.extra.get("samari", {})
         if not isinstance(own, dict):
@@ -83,7 +87,14 @@ class FrameRule:
             )
         if zoom and flags["upscale"]:
             raise ModelError('"samari.zoom" in config.json needs "upscale": false')
-        return cls(vision.image_size, patch, **flags, zoom=zoom)
+        reach = own.get("reach", 0)
+        if not isinstance(reach, int) or isinstance(reach, bool) or reach < 0:
+            raise ModelError(
+                f'"samari.reach" in config.json must be a number of tokens from 0 on, got {reach!r}'
+            )
+        if reach and not vision.use_rel_pos:
+            raise ModelError('"samari.reach" in config.json needs "use_rel_pos": true')
+        return cls(vision.image_size, patch, **flags, zoom=zoom, reach=reach)
 
     def frame(self, plane_shape: tuple[int, int], enlarge: int = 1) -> Frame:
         """Return the frame of a plane of H rows and W columns.

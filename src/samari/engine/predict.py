@@ -44,8 +44,7 @@ class Segmenter:
     Of an image larger than `picture_size` the model sees a tile around the prompts, at its own
     resolution as long as the object fits; see `samari.engine.tiles`.
 
-    One thread may predict while others read attributes and ask `cached`. No setting of torch is
-    changed for the process.
+    One thread may predict while others read attributes and ask `cached`. Nothing of torch is set.
 
     Parameters
     ----------
@@ -91,6 +90,7 @@ class Segmenter:
         self.requested = self._loaded.name if model is self._loaded else str(model)
         self._model = network = for_inference(self._loaded.model, self._device, self._dtype)
         self._rule, self._masks = FrameRule.of(network.config), MaskRule.of(network.config)
+        network.limit_attention(self._rule.reach)
         self._cache = EmbeddingCache() if cache is None else cache
         self._decoder = StepDecoder(network, self._masks)
 

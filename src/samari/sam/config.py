@@ -135,10 +135,6 @@ class SamVisionConfig(SamBaseConfig):
 
     `mlp_dim` is ``int(hidden_size * mlp_ratio)`` where it is not given. `initializer_range` is read
     and written for the sake of published files; see `SamModel` for how weights are initialised.
-
-    `global_attn_reach` is ours: where it is not 0, tokens of global layers see their neighbourhood
-    only (see `SamVisionAttention`), and the work grows with the image, not with its square.
-    Published files have no such key, and `to_dict` writes none where it is 0.
     """
 
     part: ClassVar[str] = "vision_config"
@@ -162,24 +158,11 @@ class SamVisionConfig(SamBaseConfig):
     global_attn_indexes: list[int] = field(default_factory=lambda: [2, 5, 8, 11])
     num_pos_feats: int = 128
     mlp_dim: int | None = None
-    global_attn_reach: int = 0
 
     def __post_init__(self) -> None:
-        """Derive `mlp_dim` from `mlp_ratio`, and check what is ours."""
+        """Derive `mlp_dim` from `mlp_ratio`."""
         if self.mlp_dim is None:
             self.mlp_dim = int(self.hidden_size * self.mlp_ratio)
-        if self.global_attn_reach < 0 or (self.global_attn_reach and not self.use_rel_pos):
-            raise ValueError(
-                "global_attn_reach must be 0 or, with use_rel_pos, a number of tokens; got "
-                f"{self.global_attn_reach}"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as published files have them, and a reach where there is one."""
-        values = super().to_dict()
-        if not self.global_attn_reach:
-            del values["global_attn_reach"]
-        return values
 
 
 @dataclass(init=False)

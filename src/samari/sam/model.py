@@ -125,6 +125,29 @@ class SamModel(nn.Module):
                 # Another one: a view would keep what it was cut from, whatever its data.
                 setattr(module, name, buffer.clone())
 
+    def limit_attention(self, reach: int) -> None:
+        """Let the global layers of the image encoder see a neighbourhood in place of the image.
+
+        The published networks see all of it. One that has learnt from small crops has never seen
+        more, and for large images the work then grows with the image and not with its square.
+
+        Parameters
+        ----------
+        reach : int
+            Tokens. The grid is cut into squares of twice the reach; tokens of a square see it and
+            so many tokens beyond each side (at the image's edges, more beyond the other). 0: all.
+
+        Raises
+        ------
+        ValueError
+            If it is negative, or the network has no relative positions.
+        """
+        if reach < 0 or (reach and not self.config.vision_config.use_rel_pos):
+            raise ValueError(
+                f"reach must be 0 or, for a network with use_rel_pos, more; got {reach}"
+            )
+        self.vision_encoder.limit_attention(reach)
+
     @property
     def device(self) -> torch.device:
         """Device of the weights."""

@@ -27,15 +27,18 @@ class SamVisionAttention(nn.Module):
         Sizes of the encoder.
     grid_size : int
         Side of the largest grid, in tokens: it sets the length of the relative position tables.
+
+    Attributes
+    ----------
     reach : int
         Where not 0, the grid is cut into squares of twice the reach, and the tokens of one see it
         and as many tokens as the reach beyond each of its sides: a square of four times the reach,
         moved inwards where it would leave the grid.
     """
 
-    def __init__(self, config: SamVisionConfig, grid_size: int, reach: int = 0) -> None:
+    def __init__(self, config: SamVisionConfig, grid_size: int) -> None:
         super().__init__()
-        self.reach = reach
+        self.reach = 0
         if config.hidden_size % config.num_attention_heads:
             raise ValueError(
                 f"hidden_size {config.hidden_size} must be a multiple of num_attention_heads "

@@ -61,18 +61,14 @@ class SamPatchEmbeddings(nn.Module):
 
 
 class SamVisionLayer(nn.Module):
-    """One transformer block; `window_size` 0 means global attention (within its reach)."""
+    """One transformer block; `window_size` 0 means that every token sees every other."""
 
     def __init__(self, config: SamVisionConfig, window_size: int) -> None:
         super().__init__()
         self.window_size = window_size
         self.layer_norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.attn = (
-            SamVisionAttention(config, window_size)
-            if window_size
-            else SamVisionAttention(
-                config, config.image_size // config.patch_size, config.global_attn_reach
-            )
+        self.attn = SamVisionAttention(
+            config, window_size or config.image_size // config.patch_size
         )
         self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         mlp_dim = config.mlp_dim or int(config.hidden_size * config.mlp_ratio)
@@ -170,6 +166,12 @@ class SamVisionEncoder(nn.Module):
     def blocks(self) -> list[SamVisionLayer]:
         """The transformer blocks."""
         return cast("list[SamVisionLayer]", list(self.layers))
+
+    def limit_attention(self, reach: int) -> None:
+        """Let global layers see a neighbourhood only; see `SamModel.limit_attention`."""
+        for layer in self.blocks:
+            if not layer.window_size:
+                layer.attn.reach = reach
 
     def embed(self, pixel_values: torch.Tensor, grid_offset: tuple[int, int]) -> torch.Tensor:
         """Return (B, h, w, hidden_size) tokens of an image, with their positions."""

@@ -184,6 +184,8 @@ def finetune_steps(
     began = time.monotonic()
     rng = np.random.default_rng([config.seed, 7])
     generator = torch.Generator().manual_seed(config.seed)
+    rule = FrameRule.of(model.config)
+    model.limit_attention(rule.reach)
     model.requires_grad_(False)
     frozen = config.method == "decoder"
     tests = lessons_of(model, held, rng, most=24)
@@ -197,7 +199,6 @@ def finetune_steps(
     before = best = yield from try_out(model, tests, start, keep=frozen)
     curve, best_step, kept = [(0, before)], 0, _weights_of(parameters)
     average = _weights_of(parameters)
-    rule = FrameRule.of(model.config)
     stride = rule.patch // LOGITS_PER_TOKEN
     step, since, ended = 0, 0, "steps"
     last: Trial | None = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samari.engine.frames import FrameRule
 from samari.errors import InputError
 from samari.sam.config import SamConfig
 from samari.sam.model import SamModel
@@ -38,6 +39,7 @@ class Validation:
 
     def __init__(self, model: dict[str, Any], samples: Sequence[Sample], pictures: int = 8) -> None:
         self._model = SamModel(SamConfig.from_dict(model)).eval()
+        self._model.limit_attention(FrameRule.of(self._model.config).reach)
         rng = np.random.default_rng(0)
         sets: dict[str, list[Sample]] = {}
         for sample in samples:
