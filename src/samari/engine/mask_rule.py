@@ -101,15 +101,23 @@ class MaskRule:
         cells = np.rint((positive[:, ::-1] + 0.5) / stride - 0.5).astype(int)
         cells = np.clip(cells, 0, np.array(logits.shape[1:]) - 1)
         for plane in logits:
-            parts, count = ndimage.label(plane > 0)
+            inside = plane > 0
+            rows, cols = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+            if not len(rows):
+                continue
+            # Most masks are small: only where there is one are its parts looked for.
+            top, left = int(rows[0]), int(cols[0])
+            window = plane[top : rows[-1] + 1, left : cols[-1] + 1]
+            parts, count = ndimage.label(inside[top : rows[-1] + 1, left : cols[-1] + 1])
             if count < 2:
                 continue
-            kept = {_part_at(parts, row, col) for row, col in cells}
+            kept = np.zeros(count + 1, bool)
+            kept[[0, *(_part_at(parts, row - top, col - left) for row, col in cells)]] = True
             if box is not None:
-                kept.add(_largest(parts, np.clip((box + 0.5) / stride, 0, None)))
+                kept[_largest(parts, (box + 0.5) / stride, (top, left))] = True
             # As far below 0 as they were above: the edges of what stays hardly move.
-            gone = (parts > 0) & ~np.isin(parts, list(kept))
-            plane[gone] = -plane[gone]
+            gone = ~kept[parts]
+            window[gone] = -window[gone]
 
     def cut(
         self,
@@ -171,17 +179,26 @@ def _within(
 
 
 def _part_at(parts: NDArray[np.int32], row: int, col: int) -> int:
-    """Return the part at a place, or the one nearest to it."""
-    if not parts[row, col]:
+    """Return the part at a place, which may lie outside, or the one nearest to it."""
+    within = 0 <= row < parts.shape[0] and 0 <= col < parts.shape[1]
+    if not (within and parts[row, col]):
         rows, cols = np.nonzero(parts)
         nearest = int(np.argmin((rows - row) ** 2 + (cols - col) ** 2))
         row, col = rows[nearest], cols[nearest]
     return int(parts[row, col])
 
 
-def _largest(parts: NDArray[np.int32], box: NDArray[np.float64]) -> int:
-    """Return the part with most pixels inside a box (x0, y0, x1, y1); 0 if there is none."""
-    x0, y0, x1, y1 = np.rint(box).astype(int)
-    sizes = np.bincount(parts[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)].ravel(), minlength=1)
+def _largest(parts: NDArray[np.int32], box: NDArray[np.float64], corner: tuple[int, int]) -> int:
+    """Return the part with most pixels inside a box (x0, y0, x1, y1); 0 if there is none.
+
+    `corner` is the place (row, column) of the first pixel of the parts.
+    """
+    x0, y0, x1, y1 = np.rint(np.clip(box, 0, None)).astype(int)
+    spans = ((y0, max(y1, y0 + 1)), (x0, max(x1, x0 + 1)))
+    rows, cols = (
+        slice(max(start - first, 0), max(stop - first, 0))
+        for (start, stop), first in zip(spans, corner, strict=True)
+    )
+    sizes = np.bincount(parts[rows, cols].ravel(), minlength=1)
     sizes[0] = 0
     return int(np.argmax(sizes)) if sizes.any() else 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from samari.sam.mask_decoder import SamAttention, SamMaskDecoder, SamTwoWayAttentionBlock
 
 #: Numbers in a strip of the image.
-_STRIP = 2**17
+_STRIP = 2**18
 #: Prompts whose tokens are computed together. Each has an image of its own in memory.
 _AT_ONCE = 4
 
