@@ -3,7 +3,8 @@
 A model sees pictures of a certain size. A larger plane used to be shrunk to it, and small objects
 vanished. Here overlapping tiles cover it at its own resolution, and larger tiles at half, a quarter
 and so on, up to the whole plane. Where a mask pixel is as wide as a tenth of the object, outlines
-are poor: a model may ask for smaller tiles around small boxes, which it sees enlarged. Which tile
+are poor: a model may ask for smaller tiles around small boxes, which it sees enlarged. These have
+the box in their middle, so that an outline is the same wherever the object lies. Which tile
 answers a prompt depends on plane and prompt alone, never on what is on the screen, so an answer can
 be given again, and its embedding kept.
 """
@@ -60,8 +61,8 @@ class Tile:
 class TilePyramid:
     """All tiles of planes of one shape.
 
-    On each level tiles begin at every half of their side, the last ones at the plane's end. On the
-    last level one tile is the whole plane.
+    On each level from 0 on tiles begin at every half of their side, the last ones at the plane's
+    end; below 0, anywhere. On the last level one tile is the whole plane.
 
     Attributes
     ----------
@@ -91,8 +92,10 @@ class TilePyramid:
         """Return the tile of a level whose middle is closest to a point (row, column)."""
         if level >= self.top:
             return self.whole
+        side = self._side(level)
+        step = side // 2 if level >= 0 else 1
         (y0, y1), (x0, x1) = (
-            _span(value, length, self._side(level))
+            _span(value, length, side, step)
             for value, length in zip(point, self.plane_shape, strict=True)
         )
         return Tile((y0, x0, y1, x1), level)
@@ -176,12 +179,11 @@ def by_next_tile(coming: dict[int, Iterator[Tile]]) -> dict[Tile, list[int]]:
     return groups
 
 
-def _span(value: float, length: int, side: int) -> tuple[int, int]:
+def _span(value: float, length: int, side: int, step: int) -> tuple[int, int]:
     """Return the half-open span of the tile along one axis whose middle is closest to a value."""
     if length <= side:
         return 0, length
-    step = side // 2
-    start = math.floor((value - side / 2) / step + 0.5) * step
+    start = math.floor((value + 0.5 - side / 2) / step + 0.5) * step
     start = min(max(start, 0), length - side)
     return start, start + side
 
