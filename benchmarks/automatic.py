@@ -83,7 +83,7 @@ def times(base: bool, n: int, points: int) -> dict[str, Any]:
             outputs = [theirs._forward(dict(batch), **limits) for batch in batches]
             held["theirs"] = theirs.postprocess(outputs)
 
-    ours._encode = _given(ours._encode, embedding)  # type: ignore[method-assign]
+    ours._encode = _given(embedding)  # type: ignore[method-assign]
 
     def mine() -> None:
         held["ours"] = ours(picture, points_per_crop=points, points_per_batch=64, **limits)
@@ -95,6 +95,7 @@ def times(base: bool, n: int, points: int) -> dict[str, Any]:
     reference()
     seconds = interleaved({"samari": mine, "transformers": reference}, n)
     masks = [np.array(held[name]["masks"]) for name in ("ours", "theirs")]
+    assert masks[0].shape == masks[1].shape, "not the same masks"
     return {
         "n": n,
         "side": side,
@@ -102,9 +103,7 @@ def times(base: bool, n: int, points: int) -> dict[str, Any]:
         "masks": len(masks[0]),
         "limits": limits,
         "gib_above_the_embedding": added,
-        "pixels_that_differ": float((masks[0] != masks[1]).mean())
-        if masks[0].shape == masks[1].shape
-        else f"{len(masks[0])} and {len(masks[1])} masks",
+        "pixels_that_differ": float((masks[0] != masks[1]).mean()),
         "summary_s": {name: spread(values) for name, values in seconds.items()},
         "transformers_over_samari": ratio(seconds, "transformers", "samari"),
         "seconds": seconds,
@@ -134,11 +133,13 @@ def _limits(network: Any, batches: list[dict[str, Any]]) -> dict[str, float]:
             for batch in batches[:2]
         ]
     )
-    return {"pred_iou_thresh": float(scores.quantile(2 / 3)), "stability_score_thresh": 0.0}
+    least = float(scores.quantile(2 / 3))
+    assert least > 0, "a limit of 0 or less would keep all masks"
+    return {"pred_iou_thresh": least, "stability_score_thresh": 0.0}
 
 
-def _given(encode: Any, embedding: torch.Tensor) -> Any:
-    """Return `encode` with an embedding that is there in place of its own."""
+def _given(embedding: torch.Tensor) -> Any:
+    """Return what takes the place of the encoding: an embedding that is there."""
 
     def points_alone(crop: np.ndarray, grid: np.ndarray) -> Any:
         side = crop.shape[0]

@@ -74,8 +74,10 @@ class Recording(DeferredSegmenter):
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[int, Prediction] = {}
+        self.asked = 0
 
     def predict_prompts(self, embedding: Any, prompts: Any) -> Prediction:
+        self.asked += 1
         found = self.load().predict_prompts(embedding, prompts)
         self.answers[len(prompts.points)] = found
         return found
@@ -182,6 +184,8 @@ def test_clicks_in_a_row_are_all_answered_and_freeze_nothing(opened: Any, qtbot:
         model = turn % 2 == 0
         hand, c = opened(crop(512), segmenter if model else Recorded(dict(segmenter.answers)))
         assert c.wait(60)
+        segmenter.load()._decoder.forget()  # every turn decodes anew
+        asked = segmenter.asked
         with Ticks() as ticks:
             for number, place in enumerate(places):
                 # As Qt tells quick clicks on one spot: every second one as a double click.
@@ -193,6 +197,7 @@ def test_clicks_in_a_row_are_all_answered_and_freeze_nothing(opened: Any, qtbot:
             qtbot.waitUntil(lambda c=c: not c.busy and not c.session.requests(), timeout=60_000)
         assert len(c.points.data) == count
         assert c.session.pending[0].newest.prompts.n_steps == count
+        assert (segmenter.asked > asked) == model
         (ours if model else controls).append(ticks)
         final.append(c.candidates.mask.copy())
         if model:

@@ -365,3 +365,12 @@ def test_processor_network_and_post_processing_work_together(tiny_model_folder: 
     )
     assert masks[0].shape == (1, 3, 50, 70)
     assert masks[0].dtype == torch.bool
+
+
+def test_positions_are_exact_where_products_are_in_half_precision(square: Golden) -> None:
+    """As in training under autocast: in bfloat16 neighbouring pixels have one code."""
+    places = torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
+    code = square.model.shared_image_embedding
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = code(places)
+    assert torch.equal(narrow, code(places))

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from samari.sam.mask_decoder import SamAttention
-from samari.train.build import TINY, build_model
+from samari.train import build
+from samari.train.build import build_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from samari.train.config import TrainConfig
+
+
+SHIPPED = json.loads((Path(build.__file__).parent / "samari-tiny.json").read_text())["model"]
 
 
 def test_the_same_seed_builds_the_same_model_and_leaves_the_global_generator(
@@ -41,7 +47,7 @@ def test_cross_attention_starts_aligned_and_self_attention_does_not(
 
 
 def test_position_codes_of_neighbours_agree_more_than_those_of_distant_places() -> None:
-    model = build_model(TINY, 0)
+    model = build_model(SHIPPED, 0)
     code = model.get_image_wide_positional_embeddings((1, 33))[0, :, 0]
     likeness = code[:, 0] @ code / code.shape[0] * 2
     assert likeness[0] > 0.99
@@ -50,5 +56,16 @@ def test_position_codes_of_neighbours_agree_more_than_those_of_distant_places() 
 
 
 def test_the_bundled_configuration_has_about_two_million_weights() -> None:
-    count = sum(parameter.numel() for parameter in build_model(TINY, 0).parameters())
+    count = sum(parameter.numel() for parameter in build_model(SHIPPED, 0).parameters())
     assert 1.5e6 < count < 3e6
+
+
+def test_the_shipped_config_is_that_of_the_shipped_weights() -> None:
+    from samari.sam import SamConfig
+    from samari.zoo.store import resolve
+
+    shipped = SamConfig.from_pretrained(resolve("samari-tiny"))
+    named = {"architectures": ["SamModel"]}
+    assert {**SamConfig.from_dict(SHIPPED).to_dict(), **named} == shipped.to_dict()
+    model = build_model(SHIPPED, 0)
+    assert {layer.attn.reach for layer in model.vision_encoder.blocks} == {0, 8}

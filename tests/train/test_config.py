@@ -62,7 +62,7 @@ def test_a_config_survives_json(config: TrainConfig, tmp_path: Path) -> None:
         ({"stages": []}, "stages"),
         ({"precision": "float8"}, "precision is 'float8'; known are float32, bfloat16"),
         ({"val_every": -1}, "val_every is -1"),
-        ({"val_images": 0}, "val_images 0"),
+        ({"val_images": 1}, "val_images 1"),
         ({"stages": [{"steps": 1, "loss": "magic"}]}, "magic"),
         ({"stages": [{"steps": 1, "colour": "red"}]}, "colour"),
     ],

@@ -9,7 +9,8 @@ import torch
 
 from samari.errors import InputError
 from samari.train.export import export
-from samari.train.loop import CHECKPOINT, train
+from samari.train.loop import CHECKPOINT, LOG, train
+from samari.train.parallel import own_device
 from samari.train.stream import BatchStream
 from samari.train.trainer import Trainer, read_checkpoint
 
@@ -225,3 +226,20 @@ def test_a_graphics_card_takes_the_same_steps(
     for device in ("cpu", "cuda"):
         again = Trainer.load(tmp_path / CHECKPOINT, device=device)
         again.train_step(batches[3])
+
+
+def test_a_line_that_was_cut_off_takes_no_other_with_it(
+    make_config: Callable[..., TrainConfig], discs: Sample, tmp_path: Path
+) -> None:
+    (tmp_path / LOG).write_text('{"step": 1}\n{"step": 2, "lo')
+    train(Trainer(make_config(MIXED)), [discs], tmp_path, log_every=6)
+    lines = (tmp_path / LOG).read_text().splitlines()
+    assert lines[:2] == ['{"step": 1}', '{"step": 2, "lo']
+    assert json.loads(lines[2])["step"] == 6
+
+
+def test_processes_of_a_run_have_a_card_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert own_device("cuda") == "cuda"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert [own_device(name) for name in ("cuda", "cuda:3", "cpu")] == ["cuda:1", "cuda:3", "cpu"]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from samari.errors import InputError
@@ -63,3 +64,16 @@ def test_a_run_looks_every_so_many_steps_and_at_the_end(
     assert [line["step"] for line in lines if "validation" in line] == [2, 4, 5]
     assert set(lines[0]["validation"][discs.dataset]) == {"click", "box"}
     assert told == [(n, 5) for n in range(1, 6)]
+
+
+def test_a_set_that_cannot_be_looked_at_is_refused_before_the_training(
+    make_config: Callable[..., TrainConfig], discs: Sample
+) -> None:
+    model = make_config([{"steps": 1}]).model
+    zooming = {**model, "samari": {"pad": False, "upscale": False, "zoom": 64}}
+    labels = np.zeros((64, 64), np.int32)
+    labels[20:24, 20:24] = 1  # whose box is answered in a picture of its own
+    small = dataclasses.replace(discs, labels=labels, dataset="small")
+    Validation(zooming, [small], 2)
+    with pytest.raises(InputError, match=r"no object of small .* higher val_images"):
+        Validation(zooming, [small], 1)

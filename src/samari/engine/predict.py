@@ -41,10 +41,10 @@ class Segmenter:
 
     A mask is a function of the image, the ordered prompts, the candidates chosen and the model;
     what was predicted before changes nothing but the time it takes. `PlanePrompts` defines it.
-    Of an image larger than `picture_size` the model sees a tile around the prompts, at its own
-    resolution as long as the object fits; see `samari.engine.tiles`.
+    Of an image larger than `picture_size` the model sees a tile (`samari.engine.tiles`).
 
-    One thread may predict while others read attributes and ask `cached`. Nothing of torch is set.
+    One thread may predict while others read attributes and ask `cached`. No setting of torch is
+    changed for the process.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""The fixed grid of tiles in which a plane too large for the model is encoded.
+"""The tiles in which a plane too large for the model is encoded: from level 0 on a fixed grid.
 
 A model sees pictures of a certain size. A larger plane used to be shrunk to it, and small objects
 vanished. Here overlapping tiles cover it at its own resolution, and larger tiles at half, a quarter
 and so on, up to the whole plane. Where a mask pixel is as wide as a tenth of the object, outlines
 are poor: a model may ask for smaller tiles around small boxes, which it sees enlarged. These have
-the box in their middle, so that an outline is the same wherever the object lies. Which tile
-answers a prompt depends on plane and prompt alone, never on what is on the screen, so an answer can
-be given again, and its embedding kept.
+the box in their middle (but where the plane ends), so that an outline is the same wherever the
+object lies. Which tile answers a prompt depends on plane and prompt alone, never on what is on the
+screen, so an answer can be given again, and its embedding kept.
 """
 
 from __future__ import annotations

@@ -160,7 +160,8 @@ class MaskGenerationPipeline:
             left, top, right, bottom = crop
             encoded, points, frame = self._encode(array[top:bottom, left:right], grid)
             with torch.inference_mode():
-                prepared = self.model.prepare_image(encoded)
+                quick = encoded.device.type == "cpu"  # elsewhere it is of no use
+                prepared = self.model.prepare_image(encoded) if quick else None
             at_once = chosen["points_per_batch"] or len(points)
             for start in range(0, len(points), at_once):
                 batch = points[start : start + at_once]
@@ -187,7 +188,7 @@ class MaskGenerationPipeline:
     def _decode(
         self,
         embedding: torch.Tensor,
-        prepared: PreparedImage,
+        prepared: PreparedImage | None,
         points: torch.Tensor,
         frame: tuple[int, int],
         crop: tuple[int, int, int, int],
@@ -209,7 +210,7 @@ class MaskGenerationPipeline:
         )
         logits, scores = output.pred_masks[0].flatten(0, 1), output.iou_scores[0].flatten(0, 1)
         if least is not None:
-            # Most masks fail here, before the costly steps: to draw and to enlarge them.
+            # Most masks fail here, before the costly step, which is to enlarge them.
             good = scores > least
             logits, scores = logits[good], scores[good]
         left, top, right, bottom = crop

@@ -129,7 +129,8 @@ class SamModel(nn.Module):
         """Let the global layers of the image encoder see a neighbourhood in place of the image.
 
         The published networks see all of it. One that has learnt from small crops has never seen
-        more, and for large images the work then grows with the image and not with its square.
+        more. On a CPU and without gradients the work then grows with the image and not with its
+        square; elsewhere it stays what it is.
 
         Parameters
         ----------

@@ -39,7 +39,9 @@ class SamPositionalEmbedding(nn.Module):
         cannot tell neighbouring pixels apart. The result has the dtype of the network.
         """
         matrix = self.positional_embedding
-        phase = (2 * math.pi) * ((2 * coordinates.float() - 1) @ matrix.float())
+        # A product of matrices would be what autocast computes in half precision.
+        x, y = (2 * coordinates.float() - 1).split(1, dim=-1)
+        phase = (2 * math.pi) * (x * matrix[0].float() + y * matrix[1].float())
         return torch.cat([phase.sin(), phase.cos()], dim=-1).to(matrix.dtype)
 
 

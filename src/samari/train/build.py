@@ -13,54 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from samari.engine.frames import FrameRule
 from samari.sam.config import SamConfig
 from samari.sam.mask_decoder import SamAttention
 from samari.sam.model import SamModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-TINY: dict[str, Any] = {
-    "vision_config": {
-        "hidden_size": 128,
-        "output_channels": 128,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 4,
-        "image_size": 512,
-        "patch_size": 8,
-        "mlp_ratio": 4.0,
-        "use_abs_pos": False,
-        "use_rel_pos": True,
-        "window_size": 8,
-        "global_attn_indexes": [2, 5],
-        "num_pos_feats": 64,
-        "initializer_range": 0.02,
-    },
-    "prompt_encoder_config": {
-        "hidden_size": 128,
-        "image_size": 512,
-        "patch_size": 8,
-        "mask_input_channels": 16,
-    },
-    "mask_decoder_config": {
-        "hidden_size": 128,
-        "mlp_dim": 512,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "attention_downsample_rate": 2,
-        "num_multimask_outputs": 3,
-        "iou_head_depth": 3,
-        "iou_head_hidden_dim": 128,
-    },
-    "samari": {
-        "pad": False,
-        "upscale": False,
-        "zoom": 256,
-        "box_margin": 0.05,
-        "connected": True,
-    },
-}
-"""Configuration of the bundled ``samari-tiny``."""
 
 
 def build_model(config: Mapping[str, Any], seed: int) -> SamModel:
@@ -84,6 +43,8 @@ def build_model(config: Mapping[str, Any], seed: int) -> SamModel:
         initialise_decoder(model)
         spread_positions(model)
         align_attention(model)
+    # As the engine will have it.
+    model.limit_attention(FrameRule.of(model.config).reach)
     return model
 
 

@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from samari.train.config import load_config
     from samari.train.data import load_samples
     from samari.train.loop import CHECKPOINT, train
-    from samari.train.parallel import join_processes, rank
+    from samari.train.parallel import join_processes, own_device, rank
     from samari.train.stream import synthetic_samples
     from samari.train.trainer import Trainer, read_checkpoint
     from samari.train.validation import Validation
@@ -96,11 +96,11 @@ def _run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{kept} exists: give --resume to go on, or another --out")
     if config.val_every and arguments.data is None:
         raise InputError("val_every in the config needs validation images: give --data")
-    device = choose_device(arguments.device)
+    device = choose_device(own_device(arguments.device))
     samples = synthetic_samples(config.synthetic, config.seed, arguments.out / "synthetic.npz")
     if arguments.data is not None:
         samples += load_samples(arguments.data, "train")
-    join_processes("nccl" if device.type == "cuda" else "gloo")
+    join_processes(device)
     trainer = Trainer.load(kept, config, device) if arguments.resume else Trainer(config, device)
     if arguments.weights is not None:
         trainer.take_weights(read_checkpoint(arguments.weights))
@@ -163,13 +163,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _check_files(markdown: Path | None, sheet: Path | None) -> None:
     """Raise an InputError, before hours of work, where their results could not be written."""
+    if markdown is not None:
+        _check_folder(markdown)
+    if sheet is not None:
+        _check_picture(sheet, (".png", ".jpg", ".jpeg"))
+
+
+def _check_picture(path: Path, endings: tuple[str, ...]) -> None:
     from samari.errors import InputError
 
-    for path in (markdown, sheet):
-        if path is not None:
-            _check_folder(path)
-    if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"cannot write {sheet}: the name must end with .png or .jpg")
+    _check_folder(path)
+    if path.suffix.lower() not in endings:
+        raise InputError(f"cannot write {path}: the name must end with {', '.join(endings)}")
 
 
 def _check_folder(path: Path) -> None:
@@ -188,7 +193,7 @@ def _counted(tell: Callable[[int, int], None], total: int) -> Callable[[str], No
 def _curves(arguments: argparse.Namespace) -> int:
     from samari.train.curves import draw, read_log
 
-    _check_folder(arguments.output)
+    _check_picture(arguments.output, (".png", ".svg", ".pdf"))
     log = read_log(arguments.folder)
     draw(log, arguments.output)
     print(f"{arguments.output}: {log[-1]['step']} steps")

@@ -119,7 +119,8 @@ class TrainConfig:
     val_every : int
         Steps between looks at validation images; 0: none.
     val_images : int
-        Pictures of every data set that are looked at, with at most 12 objects each.
+        Pictures of every data set that are looked at, with at most 12 objects each; half of them,
+        if need be, show single small objects enlarged, for their boxes.
     """
 
     model: dict[str, Any]
@@ -140,7 +141,7 @@ class TrainConfig:
     threads: int = 0
     precision: str = "float32"
     val_every: int = 0
-    val_images: int = 8
+    val_images: int = 16
 
     def __post_init__(self) -> None:
         """Check the names and what is counted."""
@@ -148,10 +149,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value not in known:
                 raise InputError(f"{name} is {value!r}; known are {', '.join(known)}")
-        if self.val_every < 0 or self.val_images < 1:
+        if self.val_every < 0 or self.val_images < 2:
             raise InputError(
                 f"val_every is {self.val_every} and val_images {self.val_images}; they must not be "
-                "below 0 and 1"
+                "below 0 and 2"
             )
 
     @property

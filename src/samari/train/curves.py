@@ -36,8 +36,13 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             line = json.loads(text)
         except json.JSONDecodeError:
             continue  # the last line of a run that was killed while it wrote
+        kind = "validation" in line
+        # At one step there may be a line of the losses and one of a look, and no more.
         while lines and lines[-1]["step"] > line["step"]:
             lines.pop()
+        same = [one for one in lines[-2:] if one["step"] == line["step"]]
+        if any(("validation" in one) == kind for one in same):
+            del lines[len(lines) - len(same) :]
         lines.append(line)
     if not lines:
         raise InputError(f"{path} is empty: the run has not logged a step yet")

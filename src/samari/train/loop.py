@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -84,17 +85,16 @@ def train(
         if trainer.step % log_every == 0:
             pace = (now - began) / log_every
             _log(out, trainer.step, config.total, pace, sums)
-            sums = {}
-        if validation is not None and config.validates_at(trainer.step):
-            _log_validation(out, trainer.step, validation.look(trainer.ema))
-        if trainer.step % log_every == 0:
-            began = time.monotonic()
-        if progress is not None:
-            progress(trainer.step, config.total)
+            began, sums = now, {}
         halt = stop is not None and stop()
         if halt or now - saved > save_every:
             trainer.save(out / CHECKPOINT)
             saved = now
+        if validation is not None and config.validates_at(trainer.step):
+            _log_validation(out, trainer.step, validation.look(trainer.ema))
+            began += time.monotonic() - now  # a look is no part of a step
+        if progress is not None:
+            progress(trainer.step, config.total)
         if halt:
             return trainer
     if not parallel.rank():
@@ -117,5 +117,10 @@ def _log_validation(out: Path, step: int, found: dict[str, dict[str, float]]) ->
 
 
 def _write(out: Path, line: dict[str, Any]) -> None:
-    with (out / LOG).open("a") as stream:
-        stream.write(json.dumps(line) + "\n")
+    with (out / LOG).open("a+b") as stream:
+        # A run that was killed while it wrote has left a line without an end.
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
+        stream.write(json.dumps(line).encode() + b"\n")

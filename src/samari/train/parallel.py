@@ -30,10 +30,26 @@ def share_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
         parameter.grad = mean.view_as(parameter)
 
 
-def join_processes(backend: str = "gloo") -> None:
-    """Join the data-parallel run that torchrun started; alone, do nothing."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
-        distributed.init_process_group(backend)
+def own_device(name: str) -> str:
+    """Return the device of this process: of several with ``"cuda"`` each has a card of its own."""
+    place = os.environ.get("LOCAL_RANK")
+    return f"cuda:{place}" if name == "cuda" and place is not None else name
+
+
+def join_processes(device: torch.device | None = None) -> None:
+    """Join the data-parallel run that torchrun started; alone, do nothing.
+
+    Parameters
+    ----------
+    device : torch.device, optional
+        Where this process computes, see `own_device`; the CPU by default.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or distributed.is_initialized():
+        return
+    cuda = device is not None and device.type == "cuda"
+    if cuda:
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if cuda else "gloo")
 
 
 def rank() -> int:

@@ -6,6 +6,7 @@ resumed ends with the weights of an unbroken one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -107,8 +108,7 @@ class Trainer:
         for group in self._param_groups:
             group["lr"] = rate * group["factor"]
         self.model.train()
-        wide = self.config.precision != "float32"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=wide):
+        with self._precision():
             loss, figures = self._loss(batch, stage)
         if not torch.isfinite(loss):
             raise InputError(f"the loss is {float(loss)} at step {self.step}: lower the rate")
@@ -123,6 +123,11 @@ class Trainer:
         self.step += 1
         follow(self.ema.values(), self.model.state_dict().values(), self.step, self.config.ema)
         return {"loss": float(loss.detach()), "norm": float(norm), "lr": rate, **figures}
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        if self.config.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _loss(self, batch: Batch, stage: Stage) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(not stage.freeze_encoder):

@@ -51,6 +51,13 @@ class Validation:
             self._lessons[name] = lessons_of(self._model, chosen, rng, pictures)
         if not self._lessons:
             raise InputError("there are no validation images")
+        for name, lessons in self._lessons.items():
+            # Before hours of training, and not after: `try_out` needs both.
+            if not (any(one.clicked for one in lessons) and any(one.boxed for one in lessons)):
+                raise InputError(
+                    f"no object of {name} is both clicked on and boxed in the {pictures} pictures "
+                    "of a look; set a higher val_images, or leave the set out"
+                )
 
     def look(self, weights: Mapping[str, torch.Tensor]) -> dict[str, dict[str, float]]:
         """Return the mean IoU from ``click`` and ``box`` of every data set.
