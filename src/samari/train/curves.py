@@ -69,7 +69,7 @@ def draw(log: list[dict[str, Any]], path: Path) -> None:
     except ImportError as error:
         raise InputError("drawing curves needs matplotlib: pip install matplotlib") from error
     looks = [line for line in log if "validation" in line]
-    figure = Figure(figsize=(10 if looks else 5, 4), layout="constrained")
+    figure = Figure(figsize=(12 if looks else 5, 4), layout="constrained")
     panels = figure.subplots(1, 2 if looks else 1, squeeze=False)[0]
     _draw_training(panels[0], log)
     if looks:
@@ -97,7 +97,7 @@ def _draw_validation(axes: Any, looks: list[dict[str, Any]]) -> None:
             label = name if measure == "click" else None
             axes.plot(steps, values, style, color=f"C{number}", label=label)
     axes.set(title="validation: IoU from a click, dashed: a box", xlabel="steps")
-    axes.legend()
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _smoothed(lines: list[dict[str, Any]], name: str) -> tuple[Any, Any]:
