@@ -138,6 +138,26 @@ def test_best_is_the_mask_of_the_highest_score(segmenter):
         assert prediction.chosen == prediction.best_index
 
 
+def test_a_mask_without_a_pixel_is_not_chosen(tiny_model_folder, monkeypatch):
+    segmenter = Segmenter(tiny_model_folder, device="cpu")
+    forward = type(segmenter.model).forward
+
+    def silent(model, **given):
+        found = forward(model, **given)
+        first = int(found.iou_scores[0, 0].argmax())
+        found.pred_masks[0, 0].abs_()
+        found.pred_masks[0, 0, first].neg_()
+        found.iou_scores[0, 0] += 1
+        return found
+
+    monkeypatch.setattr(type(segmenter.model), "forward", silent)
+    answer = segmenter.predict(picture(30, 40), points=[(10, 12)])
+    empty = [not mask.any() for mask in answer.masks]
+    assert sum(empty) == 1
+    assert answer.scores[empty.index(True)] == 0
+    assert answer.best.all()
+
+
 def test_boxes_of_masks_hold_all_their_pixels(segmenter):
     prediction = segmenter.predict(picture(70, 90), [(30, 30)])
     for i, mask in enumerate(prediction.masks):

@@ -39,7 +39,7 @@ def opened(image: np.ndarray, model: Model, plane: int) -> Session:
 
 
 def test_small_objects_are_followed_in_the_finest_tiles_each_encoded_once(model: Model) -> None:
-    image = squares(7, (20, 30, 6), (21, 37, 6), (150, 250, 8))
+    image = squares(7, (19, 29, 6), (20, 36, 6), (150, 250, 8))
     session = opened(image, model, 3)
     session.propagate([1, 2, 3])
     np.testing.assert_array_equal(session.labels > 0, image > 0)

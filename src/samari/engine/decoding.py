@@ -11,7 +11,7 @@ import torch
 from samari.engine.frames import LOGITS_PER_TOKEN
 from samari.engine.lru import ByteLru
 from samari.engine.mask_rule import MaskRule
-from samari.engine.masks import EMPTY_LOGIT, mask_prompt
+from samari.engine.masks import EMPTY_LOGIT, mask_prompt, masks_of
 from samari.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ CHUNK_ELSEWHERE = 64
 STEP_BYTES = 96 * 2**20
 #: Memory for what all prompts on an image have in common; 6 MiB an image of the bundled model.
 IMAGE_BYTES = 32 * 2**20
+#: More logits above 0 than these give a mask with pixels; of fewer it is looked up.
+_SURE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +228,18 @@ class StepDecoder:
             kept = own.copy()
             if not request.drawn:
                 self._rule.keep_parts(kept, request.points, request.labels, request.box, stride)
-            answers.append(StepAnswer(kept, score.copy()))
+            # What draws nothing is nobody's choice, whatever the model thinks of it.
+            drawn = [_draws(plane, frame) for plane in kept]
+            answers.append(StepAnswer(kept, np.where(drawn, score, np.minimum(score, 0))))
         return answers
+
+
+def _draws(logits: NDArray[np.float32], frame: Frame) -> bool:
+    """Return whether a mask has a pixel on the plane; few logits above 0 may give none."""
+    positive = np.count_nonzero(logits > 0)
+    if positive > _SURE:
+        return True
+    return bool(positive) and masks_of(logits[None], frame)[1][0] is not None
 
 
 def _request(

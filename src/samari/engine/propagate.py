@@ -47,10 +47,10 @@ class Limits:
         it is on the plane where the object is known. Not asked of objects that are not distinct.
     """
 
-    min_score: float = 0.1
+    min_score: float = 0.4
     min_overlap: float = 0.3
     max_growth: float = 3.0
-    min_contrast: float = 0.3
+    min_contrast: float = 0.6
 
 
 @dataclass(frozen=True)
