@@ -245,10 +245,13 @@ class Hand:
         )
         QApplication.sendEvent(self.native, move)
 
-    def drag(self, start: Any, end: Any) -> None:
+    def drag(self, start: Any, end: Any, pressed: Callable[[], object] = lambda: None) -> None:
+        """Drag; `pressed` is called when the button is down and the mouse has moved at first."""
         a, b = self.at(start), self.at(end)
         QTest.mouseMove(self.native, a)
         QTest.mousePress(self.native, LEFT, NONE, a)
+        self._send_move(QPointF(a + (b - a) * 0.15), LEFT)
+        pressed()
         for fraction in (0.3, 0.7, 1.0):
             # QTest's own moves say that no button is pressed.
             self._send_move(QPointF(a + (b - a) * fraction), LEFT)

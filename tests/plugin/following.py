@@ -38,7 +38,7 @@ class DoubtfulTracker(BrightTracker):
     """Is in doubt on plane 8."""
 
     def score(self, scene: Scene) -> float:
-        return 0.3 if scene.picture.read(slice(1), slice(1))[0, 0, 0] == 8 else 0.9
+        return 0.45 if scene.picture.read(slice(1), slice(1))[0, 0, 0] == 8 else 0.9
 
 
 def stack(planes: int = 12) -> Any:

@@ -123,7 +123,7 @@ def test_g_takes_the_selected_rows_or_the_object_under_the_mouse(
     assert planes_of(controller.session, 1) == [5]
     # Plane 8 is the doubtful one: it is the score in the table, and N goes there.
     model = dock.objects.model
-    assert float(model.index(model.row_of(2), 3).data()) < 0.31
+    assert float(model.index(model.row_of(2), 3).data()) < 0.46
     viewer.dims.set_current_step(0, 2)
     controller._looked = None
     hand.key(Qt.Key.Key_N)

@@ -319,7 +319,7 @@ def test_a_table_of_many_planes_is_planned_and_told_in_one_note(opened: Any) -> 
     assert "2 objects" in c.propagation.text
     assert c.wait(20)
     assert "14 planes found" in c.status
-    assert c.session.objects[1].score == pytest.approx(0.3, abs=0.02)
+    assert c.session.objects[1].score == pytest.approx(0.45, abs=0.02)
 
 
 def test_where_there_is_nothing_to_follow_it_says_so(opened: Any, annotated: Any) -> None:
