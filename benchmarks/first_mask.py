@@ -33,12 +33,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=5, help="openings, one in each process")
     parser.add_argument("-n", type=int, default=20, help="further clicks in each process")
+    parser.add_argument("--floor", action="store_true", help="time torch and napari alone as well")
     parser.add_argument("--here", action="store_true", help="measure once, in this process")
     arguments = parser.parse_args()
     if arguments.here:
-        print(json.dumps(measure(arguments.n)))
+        print(json.dumps(measure_floor() if arguments.floor else measure(arguments.n)))
         return
-    results = [_in_a_fresh_process(arguments.n) for _ in range(arguments.processes)]
+    results, floors = [], []
+    for _ in range(arguments.processes):
+        results.append(_in_a_fresh_process("-n", str(arguments.n)))
+        if arguments.floor:
+            floors.append(_in_a_fresh_process("--floor"))
+    for part in ("torch", "layers", "all") if floors else ():
+        _print(f"without Samari: {part}", [1e3 * floor[part] for floor in floors])
     for kind in ("held", "painted"):
         first = [result["first"][kind] for result in results]
         clicks = [click for result in results for click in result["clicks"][kind]]
@@ -60,7 +67,7 @@ def _print(what: str, times: list[float]) -> None:
     )
 
 
-def _in_a_fresh_process(clicks: int) -> dict[str, Any]:
+def _in_a_fresh_process(*options: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         # napari saves the geometry of its window: not into the user's settings.
         environment = {
@@ -70,7 +77,7 @@ def _in_a_fresh_process(clicks: int) -> dict[str, Any]:
             "SAMARI_CACHE": os.path.join(folder, "cache"),
         }
         done = subprocess.run(
-            [sys.executable, __file__, "--here", "-n", str(clicks)],
+            [sys.executable, __file__, "--here", *options],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -130,17 +137,44 @@ class Stopwatch:
             self.painted = self.since()
 
 
-def measure(clicks: int) -> dict[str, Any]:
-    """Open napari and the dock, click, and return seconds."""
+def _napari_at_rest() -> tuple[Any, Any]:
+    """Return (viewer, layer) of napari showing an image, before the dock is opened."""
     import napari
     from qtpy.QtWidgets import QApplication
     from skimage.data import camera
 
     viewer = napari.Viewer()
     image = viewer.add_image(np.asarray(camera())[:SIDE, :SIDE], name="camera")
-    for _ in range(20):  # napari is at rest before the dock is opened
+    for _ in range(20):
         QApplication.processEvents()
         time.sleep(0.02)
+    return viewer, image
+
+
+def measure_floor() -> dict[str, float]:
+    """Import torch, add the layers that a mask takes to napari, and return seconds."""
+    viewer, image = _napari_at_rest()
+    watch = Stopwatch(viewer)
+    watch.start()
+    import torch  # noqa: F401
+
+    imported = watch.since()
+    viewer.add_labels(np.zeros(image.data.shape, np.uint8), name="labels")
+    preview = viewer.add_labels(np.zeros(image.data.shape, np.uint8), name="preview")
+    viewer.add_points(np.zeros((0, 2)), features={"label": []}, name="points")
+    watch.watch(preview)
+    preview.data = np.ones(image.data.shape, np.uint8)
+    watch.wait(lambda: watch.painted is not None)
+    done = watch.since()
+    viewer.close()
+    return {"torch": imported, "layers": done - imported, "all": done}
+
+
+def measure(clicks: int) -> dict[str, Any]:
+    """Open napari and the dock, click, and return seconds."""
+    from qtpy.QtWidgets import QApplication
+
+    viewer, image = _napari_at_rest()
     watch = Stopwatch(viewer)
     watch.start()
     _dock, widget = viewer.window.add_plugin_dock_widget("samari")

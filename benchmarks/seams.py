@@ -4,7 +4,10 @@ Each object is segmented from the same click and from the same box three times: 
 tile, where two tiles meet, and where four meet, in the grid of the tiles that this prompt is
 answered in. The masks are compared with the first one.
 
-    python benchmarks/seams.py DATA [--objects 60] [--model samari-tiny] [--json FILE]
+    python benchmarks/seams.py DATA [--objects 60] [--on-the-grid] [--model NAME] [--json FILE]
+
+A tile that is seen enlarged has its small box in its middle, so that such boxes are answered alike
+wherever they lie. `--on-the-grid` takes only objects whose boxes are answered in tiles of the grid.
 
 DATA is a data folder as `samari train` reads it (docs/training.md).
 """
@@ -20,7 +23,7 @@ from samari.engine.pictures import ArrayPicture
 from samari.engine.predict import Segmenter
 from samari.engine.prompts import PlanePrompts
 from samari.engine.tiled import answer_each
-from samari.engine.tiles import TilePyramid
+from samari.engine.tiles import Tile, TilePyramid
 from samari.train.data import load_samples
 from samari.train.evaluate import objects_of
 from samari.train.measures import iou
@@ -34,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--objects", type=int, default=60)
+    parser.add_argument("--on-the-grid", action="store_true")
     parser.add_argument("--model", default="samari-tiny")
     parser.add_argument("--json")
     arguments = parser.parse_args()
@@ -50,10 +54,13 @@ def main() -> None:
         if not masks:
             continue
         mask = masks[rng.integers(len(masks))]
+        box = PlanePrompts(box=tuple(object_box(mask)))
+        if arguments.on_the_grid and first_tile(box, model).level < 0:
+            continue
         count += 1
         for kind, prompt in (
             ("click", PlanePrompts((tuple(centre_click(mask)),), (1,))),
-            ("box", PlanePrompts(box=tuple(object_box(mask)))),
+            ("box", box),
         ):
             masks = {}
             for place in PLACES:
@@ -85,6 +92,13 @@ def shifted(prompt: PlanePrompts, move: tuple[int, int]) -> PlanePrompts:
     return prompt.within((-y, -x, -y + 1, -x + 1))
 
 
+def first_tile(prompt: PlanePrompts, model: Segmenter) -> Tile:
+    """Return the tile that is asked first where the plane has no end."""
+    side = model.picture_size
+    free = TilePyramid((16 * side, 16 * side), side, model.zoom_size)
+    return next(free.for_prompts(shifted(prompt, (8 * side, 8 * side))))
+
+
 def moved(
     image: np.ndarray, mask: np.ndarray, prompt: PlanePrompts, place: str, model: Segmenter
 ) -> tuple[np.ndarray, tuple[int, int]]:
@@ -93,8 +107,7 @@ def moved(
     What is beyond the image is its mirror image.
     """
     side, zoom = model.picture_size, model.zoom_size
-    free = TilePyramid((16 * side, 16 * side), side, zoom)
-    tile = next(free.for_prompts(shifted(prompt, (8 * side, 8 * side))))
+    tile = first_tile(prompt, model)
     # Tiles begin at multiples of `step`: their middles are multiples of it too, `step` or more.
     step = tile.shape[0] // 2
     offset = (step // 2 * (place == PLACES[2]), step // 2 * (place != PLACES[0]))

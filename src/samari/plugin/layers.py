@@ -197,6 +197,8 @@ def write_points(layer: Points, rows: Sequence[PointRow]) -> None:
         layer.data = np.array([row.position for row in rows]).reshape(len(rows), layer.ndim)
         # New rows get the defaults, which often are what is wanted: napari takes milliseconds.
         if read_points(layer) != list(rows):
+            # New colors look up the points of the last drawing, some of which may be gone.
+            layer.set_view_slice()
             layer.features = {
                 "label": _objects(NEGATIVE if row.label == 0 else POSITIVE for row in rows),
                 "object": np.array([row.member for row in rows], dtype=int),
