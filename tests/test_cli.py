@@ -178,6 +178,37 @@ def test_an_existing_output_is_kept_unless_told_otherwise(
     assert read_labels(output).labels.shape == (48, 64)
 
 
+def test_a_journal_of_other_labels_is_kept_unless_told_otherwise(
+    picture: Path,
+    segment: Callable[..., tuple[int, Path]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, output = segment(picture, "--box", 8, 8, 22, 32)
+    journal = output.with_name(f"{output.name}.samari.jsonl")
+    output.rename(output.with_name("elsewhere.tif"))
+    before = journal.read_bytes()
+    capsys.readouterr()
+    assert segment(picture, "--point", 15, 20)[0] == 1
+    assert f"{journal.name} exists" in _error(capsys)
+    assert journal.read_bytes() == before
+    assert segment(picture, "--point", 15, 20, "--overwrite")[0] == 0
+
+
+def test_a_plane_is_named_by_time_and_depth_in_any_file(
+    tmp_path: Path, segment: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 4000, (3, 2, 48, 64)).astype(np.uint16)
+    tifffile.imwrite(
+        tmp_path / "zt.ome.tif", image, metadata={"axes": "ZTYX"}, photometric="minisblack"
+    )
+    code, output = segment(tmp_path / "zt.ome.tif", "--plane", 1, 2, "--box", 5, 5, 40, 50)
+    found = read_labels(output)
+    assert (code, found.axes) == (0, "ZTYX")
+    assert np.argwhere(found.labels.any(axis=(2, 3))).tolist() == [[2, 1]]
+    assert segment(tmp_path / "zt.ome.tif", "--plane", 1, "--point", 5, 5, output="x.tif")[0] == 1
+    assert "give --plane T Z (got [1])" in _error(capsys)
+
+
 def test_an_object_without_pixels_does_not_cost_the_others(
     picture: Path,
     segment: Callable[..., tuple[int, Path]],

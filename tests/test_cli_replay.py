@@ -81,6 +81,14 @@ def test_what_is_wrong_is_one_line(saved, words, says, capsys):
     assert not (saved / "out.tif").exists()
 
 
+def test_an_image_of_other_values_is_replayed_with_a_word(saved, capsys):
+    tifffile.imwrite(saved / "same.tif", IMAGE[::-1], photometric="minisblack")
+    assert run(saved / "labels.ome.tif", saved / "image.ome.tif", "-o", saved / "a.tif") == 0
+    assert "the values of" not in capsys.readouterr().err
+    run(saved / "labels.ome.tif", saved / "same.tif", "-o", saved / "b.tif")
+    assert f"the values of {saved / 'same.tif'} are not those" in capsys.readouterr().err
+
+
 def test_the_labels_of_the_journal_itself_are_not_overwritten(saved, capsys):
     out = saved / "labels.ome.tif"
     assert run(out, saved / "image.ome.tif", "-o", out, "--overwrite") == 1

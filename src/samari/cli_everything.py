@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from samari.cli import COMMANDS
 from samari.cli_image import (
     add_image_options,
+    add_plane_option,
     checked_output,
     image_options,
     number,
     open_image,
     open_session,
+    plane_position,
     save_objects,
 )
 from samari.errors import InputError
@@ -54,10 +56,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         shown = text if value is None else f"{text} (%(default)s)"
         parser.add_argument(option, type=kind, default=value, metavar="N", help=shown)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--plane", type=int, nargs="+", default=[], metavar="N",
-        help="one plane of a stack: Z, or T and Z, counted from 0",
-    )  # fmt: skip
+    add_plane_option(which, "one plane of a stack")
     which.add_argument("--all-planes", action="store_true", help="every plane of a stack")
     add_image_options(parser)
     parser.set_defaults(run=_everything)
@@ -94,11 +93,14 @@ def _planes(arguments: argparse.Namespace, planes: Any) -> tuple[PlaneIndex, ...
     """Return the planes that are meant; of a stack they must be named."""
     from samari.engine.everything import planes_of
 
-    further = [letter for letter in planes.label_axes if letter not in "YX"]
+    further = sorted(letter for letter in planes.label_axes if letter not in "YX")
     if further and not arguments.plane and not arguments.all_planes:
         raise InputError(
             f"the image has axes {planes.label_axes}; give --plane {' '.join(further)}, or "
             f"--all-planes"
         )
-    wanted = None if arguments.all_planes else arguments.plane
+    wanted: tuple[int, ...] | None = None
+    if not arguments.all_planes:
+        position = plane_position(arguments.plane, planes.label_axes)
+        wanted = tuple(position[axis] for axis in planes.label_axes if axis in position)
     return planes_of(planes, planes.canonical_view("YX"), wanted)

@@ -23,6 +23,7 @@ __all__ = [
     "accept_objects",
     "add_image_options",
     "add_output_options",
+    "add_plane_option",
     "add_reading_options",
     "checked_output",
     "fetch_model",
@@ -31,6 +32,7 @@ __all__ = [
     "open_image",
     "open_segmenter",
     "open_session",
+    "plane_position",
     "save_objects",
 ]
 
@@ -82,7 +84,38 @@ def checked_output(arguments: argparse.Namespace) -> Path:
         raise InputError(f"the output {output} is the image itself; give it another name")
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; add --overwrite to replace it")
+    from samari.engine.journal import beside
+
+    journal = beside(output)
+    if journal.exists() and not arguments.overwrite:
+        raise InputError(
+            f"{journal} exists: it remembers the prompts of other labels of this name; move it to "
+            "where they are, or add --overwrite to replace it"
+        )
     return output
+
+
+def add_plane_option(parser: Any, what: str) -> None:
+    """Add the option that names a plane of a stack, for `plane_position`."""
+    parser.add_argument(
+        "--plane", type=int, nargs="+", default=[], metavar="N",
+        help=f"{what}: Z, or T and Z, counted from 0",
+    )  # fmt: skip
+
+
+def plane_position(plane: Sequence[int], label_axes: str) -> dict[str, int]:
+    """Return the index of each axis beyond Y and X; T is named before Z in any image.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer than the image has.
+    """
+    further = sorted(letter for letter in label_axes if letter not in "YX")
+    if len(plane) != len(further):
+        wanted = f"give --plane {' '.join(further)}" if further else "leave --plane out"
+        raise InputError(f"the image has axes {label_axes}; {wanted} (got {list(plane)})")
+    return dict(zip(further, plane, strict=True))
 
 
 def open_image(arguments: argparse.Namespace) -> ImageFile:

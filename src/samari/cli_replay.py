@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from samari.engine.export import read_labels
     from samari.engine.images import read_image
     from samari.engine.journal import beside, read_journal
+    from samari.engine.journal_opening import same_values
     from samari.engine.session import Session
 
     journal = Path(arguments.journal)
@@ -64,6 +66,12 @@ def _replay(arguments: argparse.Namespace) -> int:
         default = arguments.model is None and arguments.device == "auto"
         segmenter = None if default else Segmenter(model, device=arguments.device)
         session = Session.replay(journal, image, labels=labels, segmenter=segmenter)
+        if not same_values(log.opening, session.planes):
+            print(
+                f"samari: the values of {arguments.image} are not those that {journal} was made "
+                "on; the model has answered to these",
+                file=sys.stderr,
+            )
     missing = ", ".join(map(str, session.missing))
     save_objects(session, output, [f"{missing}: the model finds nothing there"] if missing else [])
     return 0

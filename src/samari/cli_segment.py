@@ -9,14 +9,15 @@ from samari.cli import COMMANDS
 from samari.cli_image import (
     accept_objects,
     add_image_options,
+    add_plane_option,
     checked_output,
     image_options,
     number,
     open_image,
     open_session,
+    plane_position,
     save_objects,
 )
-from samari.errors import InputError
 
 if TYPE_CHECKING:
     from samari.engine.prompt_files import PromptRow
@@ -49,10 +50,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="CSV or JSON rows with the columns object, y, x, label or object, y0, x0, y1, x1; "
         "z and t say on which plane of a stack",
     )  # fmt: skip
-    parser.add_argument(
-        "--plane", type=int, nargs="+", default=[], metavar="N",
-        help="the plane of a stack that the prompts lie on: Z, or T and Z, counted from 0",
-    )  # fmt: skip
+    add_plane_option(parser, "the plane of a stack that the prompts lie on")
     add_image_options(parser)
     parser.set_defaults(run=_segment, usage_error=parser.error)
 
@@ -100,11 +98,7 @@ def _rows(arguments: argparse.Namespace, label_axes: str) -> list[PromptRow]:
     """Turn the options into rows: one object, or with ``--each`` one for every point and box."""
     from samari.engine.prompt_files import PromptRow
 
-    further = [letter for letter in label_axes if letter not in "YX"]
-    if len(arguments.plane) != len(further):
-        wanted = f"give --plane {' '.join(further)}" if further else "leave --plane out"
-        raise InputError(f"the image has axes {label_axes}; {wanted} (got {arguments.plane})")
-    position = dict(zip(further, arguments.plane, strict=True))
+    position = plane_position(arguments.plane, label_axes)
     rows: list[PromptRow] = []
     number = 0 if arguments.each else 1
     for kind, values in arguments.prompts:

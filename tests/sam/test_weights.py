@@ -162,6 +162,30 @@ def test_saved_model_loads_back_bit_for_bit(saved: tuple[SamModel, Path]) -> Non
         assert not loaded.training
 
 
+def test_a_saved_file_alone_is_the_model(saved: tuple[SamModel, Path], tmp_path: Path) -> None:
+    model, _ = saved
+    model.config.extra["samari"] = {"pad": False}
+    model.config.mask_decoder_config.num_attention_heads = 4
+    save_model(model, tmp_path / "one")
+    (tmp_path / "one" / "config.json").unlink()
+    alone = (tmp_path / "one" / "model.safetensors").rename(tmp_path / "alone.safetensors")
+    wanted = {**model.config.to_dict(), "architectures": ["SamModel"]}
+    assert load_model(alone).config.to_dict() == wanted
+    # As readable for others as any new file of this user.
+    (tmp_path / "new").touch()
+    assert alone.stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+def test_a_damaged_configuration_in_the_metadata_is_told(
+    saved: tuple[SamModel, Path], tmp_path: Path
+) -> None:
+    tensors = load_file(saved[1])
+    for kept in ("{", "[]", '{"vision_config": 3}'):
+        save_file(tensors, tmp_path / "a.safetensors", metadata={"samari.config": kept})
+        with pytest.raises(WeightsError, match=r"metadata of .*a\.safetensors keep is no config"):
+            load_model(tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("size", ["base", "large", "huge"])
 def test_original_layouts_of_the_published_sizes_load_strictly(size: str) -> None:
     config = vit_config(size)

@@ -141,6 +141,20 @@ def test_finetune_writes_a_model_that_is_better_on_what_was_held_out(
         command(*words)
 
 
+def test_finetune_refuses_an_output_before_it_learns(own: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file is a file"):
+        command("finetune", *own, "-o", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot be made, because of .*file"):
+        command("finetune", *own, "-o", str(tmp_path / "file" / "model"))
+
+
+@pytest.mark.parametrize("words", [("--images", "0"), ("--clicks", "-3"), ("--clicks", "11")])
+def test_evaluate_refuses_numbers_that_mean_nothing(data: Path, words: tuple[str, str]) -> None:
+    with pytest.raises(InputError, match=f"{words[0]} is {words[1]}"):
+        command("evaluate", "--data", str(data), "--set", "test", *words)
+
+
 def test_finetune_without_a_gain_writes_nothing_and_says_so(
     own: tuple[str, ...],
     tmp_path: Path,

@@ -83,6 +83,33 @@ def test_a_folder_without_index_and_an_unknown_set_are_refused_by_name(folder: P
         load_samples(folder, "train", ["three"])
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ("{", "is no index"),
+        ("{}", "is no index"),
+        ("[]", "is no index"),
+        ('{"items": [{"id": "a", "split": "train", "dataset": "one"}]}', "'modality'"),
+    ],
+)
+def test_a_damaged_index_is_named_with_what_is_wrong(folder: Path, index: str, said: str) -> None:
+    (folder / "index.json").write_text(index)
+    with pytest.raises(InputError, match=rf"index\.json.*{said}"):
+        load_samples(folder, "train")
+
+
+def test_files_that_are_not_what_the_index_says_are_named(folder: Path) -> None:
+    (folder / "v.npz").write_text("not a volume")
+    with pytest.raises(InputError, match="item 'v' cannot be read"):
+        load_samples(folder, "train", ["em"])
+    (folder / "c.png").unlink()
+    with pytest.raises(InputError, match=r"item 'c' cannot be read: .*c\.png"):
+        load_samples(folder, "train", ["two"])
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(folder / "a_label.png")
+    with pytest.raises(InputError, match=r"a_label\.png has the shape \(9, 9\)"):
+        load_samples(folder, "train", ["one"])
+
+
 def test_connected_parts_separate_touching_labels_and_scattered_pieces() -> None:
     labels = np.array([[1, 1, 2], [0, 0, 2], [1, 0, 2]])
     assert connected_parts(labels).max() == 3

@@ -48,6 +48,16 @@ def test_files_are_paired_by_name_whatever_tool_named_them(folders: tuple[Path, 
     assert np.ptp(samples[0].image) > 200
 
 
+def test_labels_without_a_pixel_are_told_from_names_that_do_not_agree(
+    folders: tuple[Path, Path],
+) -> None:
+    images, labels = folders
+    tifffile.imwrite(images / "a.tif", plane(0))
+    tifffile.imwrite(labels / "a.tif", np.zeros((40, 50), np.uint16))
+    with pytest.raises(InputError, match=r"no label file in .* has a labelled pixel: 1 looked at"):
+        load_pairs(images, labels)
+
+
 def test_a_stack_gives_its_labelled_planes_and_colours_stay(folders: tuple[Path, Path]) -> None:
     images, labels = folders
     stack = plane(0, (3, 40, 50))

@@ -107,7 +107,10 @@ class Annotation:
 
     @property
     def labels(self) -> Any:
-        """The label array, in label axes; another one after ids outgrew the dtype."""
+        """The label array, in label axes; another one after ids outgrew the dtype.
+
+        To be read. `brush` changes pixels; what is written here directly is in no journal.
+        """
         return self._state.store.array
 
     @property

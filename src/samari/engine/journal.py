@@ -318,11 +318,13 @@ def read_journal(path: str | os.PathLike[str]) -> JournalLog:
     """
     name = file_name(path, "a journal")
     try:
-        content = Path(path).read_bytes()
+        whole = Path(path).read_bytes()
     except OSError as error:
         raise JournalError(f"the journal {name} cannot be read: {error.strerror}") from error
-    content = content[: content.rfind(b"\n") + 1]
+    content = whole[: whole.rfind(b"\n") + 1]
     values = lines_of(content, name)
+    if not values and len(whole) > len(content):
+        raise JournalError(f"{name} is no journal, or one that was cut in its first line")
     if not values:
         raise JournalError(f"the journal {name} is empty: nothing was recorded in it")
     check_opening(values[0], name)

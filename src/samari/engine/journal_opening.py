@@ -118,14 +118,27 @@ def check_image(value: dict[str, Any], planes: ImagePlanes, name: str, *, conten
         if there[field] != here[field]:
             raise JournalError(
                 f"the journal {name} belongs to an image of {field} {there[field]}, this one has "
-                f"{here[field]}; open the image {there['name'] or ''!r} that it was made on"
+                f"{here[field]}; open {_named(there)} that it was made on"
             )
-    prints = there["fingerprint"], here["fingerprint"]
-    if content and None not in prints and prints[0] != prints[1]:
+    if content and not same_values(value, planes):
         raise JournalError(
             f"the journal {name} belongs to another image of the same shape: the values differ; "
-            f"open the image {there['name'] or ''!r}, or use Session.replay for this one"
+            f"open {_named(there)} that it was made on, or let the model answer on this one "
+            "(Session.replay, or samari replay without --stored)"
         )
+
+
+def same_values(value: dict[str, Any], planes: ImagePlanes) -> bool:
+    """Return whether an image has the values of the one in a journal's first line.
+
+    True too where one of them was too large to be looked at.
+    """
+    prints = value["image"]["fingerprint"], image_json(planes, None)["fingerprint"]
+    return None in prints or prints[0] == prints[1]
+
+
+def _named(image: dict[str, Any]) -> str:
+    return f"the image {image['name']!r}" if image["name"] else "the image"
 
 
 def initial_labels(value: dict[str, Any], planes: ImagePlanes, labels: Any, name: str) -> Any:

@@ -370,7 +370,10 @@ def _ends(wanted: range | tuple[int, int] | None, length: int) -> tuple[int, int
     else:
         start, stop = wanted
     if not 0 <= start < stop <= length:
-        raise InputError(f"range {wanted!r} holds none of the planes 0 to {length - 1}")
+        raise InputError(
+            f"the range from plane {start} to {stop - 1} must lie within 0 to {length - 1}, its "
+            "first plane first"
+        )
     return int(start), int(stop) - 1
 
 

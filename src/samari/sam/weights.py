@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,14 @@ from samari.errors import WeightsError
 from samari.sam.config import CONFIG_NAME, SamConfig
 from samari.sam.model import SamModel
 from samari.sam.weights_config import infer_config
-from samari.sam.weights_files import CHECKSUMS, checksum, find_weights, read_tensors
+from samari.sam.weights_files import (
+    CHECKSUMS,
+    CONFIG,
+    checksum,
+    find_weights,
+    kept_config,
+    read_tensors,
+)
 from samari.sam.weights_hub import hub_folder
 from samari.sam.weights_keys import published_names
 
@@ -77,7 +85,9 @@ def load_state_dict(path: str | Path) -> tuple[dict[str, torch.Tensor], str]:
 
 
 def read_config(path: str | Path, tensors: dict[str, torch.Tensor]) -> SamConfig:
-    """Return the configuration of weights: the ``config.json`` beside them, or what shapes tell.
+    """Return the configuration of weights.
+
+    That is the ``config.json`` beside them, or what their own metadata keep, or what shapes tell.
 
     Parameters
     ----------
@@ -89,16 +99,18 @@ def read_config(path: str | Path, tensors: dict[str, torch.Tensor]) -> SamConfig
     Raises
     ------
     WeightsError
-        If ``config.json`` cannot be read, or there is none and the shapes leave questions open.
+        If the configuration cannot be read, or there is none and the shapes leave questions open.
     """
     file = find_weights(Path(path))
     beside = file.parent / CONFIG_NAME
-    if not beside.is_file():
-        return infer_config(tensors, file)
+    where = f"{beside} is" if beside.is_file() else f"what the metadata of {file} keep is"
     try:
-        return SamConfig.from_pretrained(beside)
+        if beside.is_file():
+            return SamConfig.from_pretrained(beside)
+        kept = kept_config(file)
+        return infer_config(tensors, file) if kept is None else SamConfig.from_dict(kept)
     except (OSError, TypeError, ValueError) as error:
-        raise WeightsError(f"{beside} is no configuration of Segment Anything: {error}") from error
+        raise WeightsError(f"{where} no configuration of Segment Anything: {error}") from error
 
 
 def build_model(
@@ -179,8 +191,9 @@ def load_model(
 def save_model(model: SamModel, folder: str | Path) -> None:
     """Write ``config.json`` and ``model.safetensors``, which transformers loads as well.
 
-    Both files get their names only when they are complete. A checksum of each tensor is kept in the
-    metadata, so that a damaged tensor is found when the file is read.
+    Both files get their names only when they are complete. The metadata of the weights keep a
+    checksum of each tensor, so that a damaged one is found when the file is read, and the
+    configuration as well: the file alone is the model.
 
     Parameters
     ----------
@@ -197,11 +210,12 @@ def save_model(model: SamModel, folder: str | Path) -> None:
     folder = Path(folder)
     # The two names of the position code share memory, which the format does not allow.
     tensors = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+    config = {**model.config.to_dict(), "architectures": ["SamModel"]}
     metadata = {
         "format": "pt",
         CHECKSUMS: json.dumps({key: checksum(value) for key, value in tensors.items()}),
+        CONFIG: json.dumps(config, sort_keys=True),
     }
-    config = {**model.config.to_dict(), "architectures": ["SamModel"]}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(
@@ -217,7 +231,10 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under another name, then give it its own."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with _removed_on_failure(part):
+        part.touch()
+        mode = stat.S_IMODE(part.stat().st_mode)
         write(part)
+        part.chmod(mode)  # safetensors takes the permissions of group and others away
         os.replace(part, path)
 
 

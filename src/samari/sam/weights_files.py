@@ -23,6 +23,8 @@ from samari.sam.weights_keys import unwrap
 
 #: Key of our checksums in the metadata of a safetensors file: JSON, tensor name to CRC-32.
 CHECKSUMS = "samari.crc32"
+#: Key of the configuration there: JSON, as in ``config.json``.
+CONFIG = "samari.config"
 
 #: What is looked for in a folder, in this order.
 WEIGHT_NAMES = (
@@ -131,6 +133,25 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     if CHECKSUMS in metadata:
         _check_sums(path, tensors, metadata[CHECKSUMS])
     return tensors
+
+
+def kept_config(path: Path) -> dict[str, Any] | None:
+    """Return the configuration that a safetensors file of ours brings along, None if it has none.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    kept = _check_header(path).get(CONFIG)
+    if kept is None:
+        return None
+    found = json.loads(kept)
+    if not isinstance(found, dict):
+        raise ValueError(f"{CONFIG} is {kept[:40]!r}")
+    return found
 
 
 def _check_header(path: Path) -> dict[str, str]:

@@ -123,12 +123,17 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from samari.engine.predict import Segmenter
+    from samari.errors import InputError
     from samari.terminal import progress_line
     from samari.train.data import load_samples
-    from samari.train.evaluate import evaluate
+    from samari.train.evaluate import MOST_CLICKS, evaluate
     from samari.train.report import as_markdown, as_text, report
     from samari.train.sheet import Sheet
 
+    if arguments.images is not None and arguments.images < 1:
+        raise InputError(f"--images is {arguments.images}; it must be at least 1")
+    if not 1 <= arguments.clicks <= MOST_CLICKS:
+        raise InputError(f"--clicks is {arguments.clicks}; it must be from 1 to {MOST_CLICKS}")
     _check_files(arguments.markdown, arguments.sheet)
     segmenter = Segmenter(arguments.model)
     sheet, tables, found = Sheet(), {}, {}

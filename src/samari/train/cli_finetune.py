@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def _finetune(arguments: argparse.Namespace) -> int:
     from samari.engine.steps import result_of, watched
-    from samari.errors import InputError
     from samari.sam.weights import save_model
     from samari.terminal import progress_line
     from samari.train.finetune import FinetuneConfig, finetune_steps, told_steps
@@ -65,8 +65,7 @@ def _finetune(arguments: argparse.Namespace) -> int:
     from samari.zoo import LoadedModel, load
 
     folder = arguments.output
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not empty; give another -o")
+    _check_output(folder)
     config = FinetuneConfig(
         method=arguments.method,
         steps=arguments.steps,
@@ -104,6 +103,19 @@ def _finetune(arguments: argparse.Namespace) -> int:
     print(f"The model is in {folder}: give it as --model, or add it to the dock's list by")
     print(f"samari models add {folder}")
     return 0
+
+
+def _check_output(folder: Path) -> None:
+    """Refuse a folder that the model could not be written to, before minutes of training."""
+    from samari.errors import InputError
+
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; give another -o")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and is not empty; give another -o")
+    above = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{folder} cannot be made, because of {above}; give another -o")
 
 
 _ENDED = {"flat": "no further gain", "steps": "all steps done", "minutes": "out of time"}

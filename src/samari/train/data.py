@@ -106,22 +106,26 @@ def load_samples(
     Raises
     ------
     InputError
-        The folder has no index, or nothing in it belongs to that split and those sets.
+        The folder has no index or a damaged one, an item's files cannot be read, or nothing in it
+        belongs to that split and those sets.
     """
     folder = Path(folder)
     index = folder / "index.json"
     if not index.is_file():
         raise InputError(f"{folder} is not a data folder: it has no index.json")
-    items = json.loads(index.read_text())["items"]
+    items = _items(index)
     wanted = None if sets is None else set(sets)
     samples: list[Sample] = []
     for item in items:
         if item["split"] != split or (wanted is not None and item["dataset"] not in wanted):
             continue
-        if "volume" in item:
-            samples.extend(_volume_samples(folder, item, plane_step))
-        else:
-            samples.append(_image_sample(folder, item))
+        try:
+            if "volume" in item:
+                samples.extend(_volume_samples(folder, item, plane_step))
+            else:
+                samples.append(_image_sample(folder, item))
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{index}: item {item['id']!r} cannot be read: {error}") from error
     if not samples:
         known = sorted({(item["dataset"], item["split"]) for item in items})
         raise InputError(
@@ -130,9 +134,27 @@ def load_samples(
     return samples
 
 
+def _items(index: Path) -> list[dict[str, Any]]:
+    """Return the items of an index, which have all that is needed."""
+    try:
+        items = json.loads(index.read_text(encoding="utf-8"))["items"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f'{index} is no index: {{"items": [...]}} is wanted ({error})') from error
+    for number, item in enumerate(items):
+        kind = ("volume",) if "volume" in item else ("image", "label")
+        for key in ("id", "dataset", "split", "modality", *kind):
+            if key not in item:
+                raise InputError(f"{index}: item {number} ({item.get('id')}) has no {key!r}")
+    return list(items)
+
+
 def _image_sample(folder: Path, item: Mapping[str, Any]) -> Sample:
     image = np.asarray(Image.open(folder / item["image"]))
     labels = np.asarray(Image.open(folder / item["label"])).astype(np.int32)
+    if image.shape[:2] != labels.shape:
+        raise InputError(
+            f"{item['label']} has the shape {labels.shape}, but {item['image']} has {image.shape}"
+        )
     if image.ndim == 3:
         image = image[..., :3]
     return Sample(

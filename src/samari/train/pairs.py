@@ -58,11 +58,12 @@ def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
         pictures = [file for file in pictures if not _is_added(file.stem)]
     partners = [file for file in partners if file.suffix.lower() not in _LOSSY]
     by_name, images_by_name = _by_name(partners), _by_name(pictures)
-    samples: list[Sample] = []
-    for name, file in images_by_name.items():
-        partner = by_name.get(name)
-        if partner is not None:
-            samples.extend(_planes(file, partner))
+    pairs = [(file, by_name[name]) for name, file in images_by_name.items() if name in by_name]
+    samples = [sample for file, partner in pairs for sample in _planes(file, partner)]
+    if pairs and not samples:
+        raise InputError(
+            f"no label file in {folders[1]} has a labelled pixel: {len(pairs)} looked at"
+        )
     if not samples:
         raise InputError(
             f"no image of {folders[0]} has a label file of its name in {folders[1]}: "

@@ -57,6 +57,8 @@ def as_text(scores: Scores) -> str:
     for name, figure in scores.table().items():
         lines.append(_line(MEASURES[name], figure))
     for name, others in scores.differences().items():
+        if not others:
+            continue
         lines.append(f"{MEASURES[name]}: better by")
         lines += [_line(f"  {MEASURES[other]}", figure) for other, figure in others.items()]
     return "\n".join(lines)
