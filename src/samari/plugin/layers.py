@@ -191,14 +191,16 @@ def read_shapes(layer: Shapes) -> list[ShapeRow]:
 
 def write_points(layer: Points, rows: Sequence[PointRow]) -> None:
     """Replace all points without an event: nobody is to mistake it for the user's."""
+    fewer = len(rows) < len(layer.data)
     with layer.events.data.blocker(), _undrawn(layer):
         if layer.selected_data:
             layer.selected_data = set()
         layer.data = np.array([row.position for row in rows]).reshape(len(rows), layer.ndim)
         # New rows get the defaults, which often are what is wanted: napari takes milliseconds.
         if read_points(layer) != list(rows):
-            # New colors look up the points of the last drawing, some of which may be gone.
-            layer.set_view_slice()
+            if fewer:
+                # New colors look up the points of the last drawing, some of which are gone.
+                layer.set_view_slice()
             layer.features = {
                 "label": _objects(NEGATIVE if row.label == 0 else POSITIVE for row in rows),
                 "object": np.array([row.member for row in rows], dtype=int),
