@@ -380,3 +380,25 @@ def test_an_image_that_was_hidden_while_the_slice_changed_shows_its_masks_again(
     c.points.add([1, 20, 20])
     assert c.wait()
     assert c.preview.data.any()
+
+
+@pytest.mark.parametrize(
+    "laid",
+    [
+        {},
+        {"scale": (2, 0.5, 0.25), "translate": (3, 4, 5)},
+        {"scale": (2, 0.5, 0.25), "rotate": np.eye(3)[[0, 2, 1]]},
+        {"scale": (2, 0.5, 0.25), "shear": (0.1, 0, 0.3)},
+        {"scale": (2, 3, 4), "affine": [[1, 0, 0, 7], [0, 0.8, -0.6, 0], [0, 0.6, 0.8, 1]]},
+    ],
+)
+def test_a_layer_is_displaced_by_data_units_wherever_it_lies(
+    qapp: Any, laid: dict[str, Any]
+) -> None:
+    if "affine" in laid:
+        laid = {**laid, "affine": [*laid["affine"], [0, 0, 0, 1]]}
+    layer = ViewerModel().add_image(np.zeros((3, 30, 30), np.uint8), **laid)
+    step = np.array([1.0, 7.5, -2.0])
+    wanted = layer.data_to_world(step)
+    layer.translate = np.asarray(layer.translate) + ImageSource.displacement(layer, step)
+    np.testing.assert_allclose(layer.data_to_world(np.zeros(3)), wanted, atol=1e-6)

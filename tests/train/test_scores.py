@@ -83,6 +83,9 @@ def test_the_text_tells_what_each_line_is(scores: Scores) -> None:
     text = as_text(scores)
     assert text.count(MEASURES["box_ellipse"]) == 2  # itself, and the difference to it
     assert "0.600   [0.300, 0.800]   4" in text
+    single = as_text(Scores({"box": scores.records["box"][:1]}))
+    assert single.splitlines()[1].split() == ["box", "0.900", "one", "image", "1"]
+    assert "better by" not in single
 
 
 def test_markdown_has_a_column_for_each_set_and_modality(scores: Scores) -> None:

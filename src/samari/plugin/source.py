@@ -256,6 +256,9 @@ class ImageSource:
     @staticmethod
     def displacement(layer: Any, step: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how `translate` must change to shift a layer by `step` data units."""
+        plain = np.array_equal(layer.rotate, np.eye(layer.ndim)) and not np.any(layer.shear)
+        if plain:  # napari takes a millisecond to put its transforms together
+            return np.asarray(layer.scale, dtype=float) * step
         origin = np.zeros(layer.ndim)
         world = np.asarray(layer.data_to_world(step)) - np.asarray(layer.data_to_world(origin))
         return np.linalg.solve(np.asarray(layer.affine.linear_matrix), world)

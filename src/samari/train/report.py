@@ -65,8 +65,9 @@ def as_text(scores: Scores) -> str:
 
 
 def _line(what: str, figure: Figure) -> str:
-    interval = f"[{figure.low:.3f}, {figure.high:.3f}]"
-    return f"{what:<40}{figure.mean:>7.3f}   {interval}   {figure.objects}"
+    # Images are drawn for the interval: of one image there is none.
+    interval = "one image" if figure.images < 2 else f"[{figure.low:.3f}, {figure.high:.3f}]"
+    return f"{what:<40}{figure.mean:>7.3f}   {interval:<14}   {figure.objects}"
 
 
 def as_markdown(sets: Mapping[str, Scores]) -> str:
