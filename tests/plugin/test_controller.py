@@ -367,3 +367,17 @@ def test_labels_that_another_plugin_replaced_make_the_session_outdated(
     assert c.wait()
     with qtbot.waitSignal(c.outdated, timeout=1000):
         c.labels_layer.data = np.ones((40, 40), np.uint8)
+
+
+def test_a_step_is_told_once_when_it_is_done(annotated: Any, noise: Any) -> None:
+    c = annotated(noise(64, 64))
+    c.points.add([30, 30])
+    assert c.wait(30)
+    told: list[int] = []
+    c.changed.connect(lambda: told.append(len(c.session.objects)))
+    c.accept()
+    assert told == [1]
+    c.undo()
+    assert told == [1, 0]
+    c.redo()
+    assert told == [1, 0, 1]

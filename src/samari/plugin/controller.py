@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from samari.errors import SamariError
 from samari.plugin import notices
+from samari.plugin.controller_state import one_step
 from samari.plugin.due_accepts import DueAccepts
 from samari.plugin.hover import Hover
 from samari.plugin.propagate_actions import PropagateActions
@@ -85,7 +86,7 @@ class Controller(PropagateActions):
             self._on_view, self._encode_visible, self._on_removed, self._tell,
         )  # fmt: skip
         self.image.events.data.connect(self._on_image_data)
-        self.image.events.contrast_limits.connect(self._on_contrast)
+        self.image.events.contrast_limits.connect(self._tell)
         self._bind_keys()
         self._on_view()
         self._encode_visible()
@@ -98,7 +99,7 @@ class Controller(PropagateActions):
     @hover.setter
     def hover(self, hover: bool) -> None:
         self._hover.enabled = hover
-        self.changed.emit()
+        self._tell()
 
     @property
     def hovered(self) -> int:
@@ -114,7 +115,7 @@ class Controller(PropagateActions):
         self._bindings.bind(layer, kind)
         self._viewer.layers.selection.active = layer
         layer.mode = "add" if kind == "points" else "add_rectangle"
-        self.changed.emit()
+        self._tell()
 
     def toggle_tool(self) -> None:
         """Go from the click tool to the box tool, or back."""
@@ -123,7 +124,7 @@ class Controller(PropagateActions):
     def toggle_polarity(self) -> None:
         """Let the next click take away from the object, or add to it again."""
         self._prompts.set_negative(not self.negative)
-        self.changed.emit()
+        self._tell()
 
     def next_candidate(self) -> None:
         """Take the next candidate mask."""
@@ -237,7 +238,7 @@ class Controller(PropagateActions):
         self._hover.close()
         self._watch.close()
         self.image.events.data.disconnect(self._on_image_data)
-        self.image.events.contrast_limits.disconnect(self._on_contrast)
+        self.image.events.contrast_limits.disconnect(self._tell)
         self._inference.close()
         self._count.close()
         self._brush.stop()
@@ -281,7 +282,7 @@ class Controller(PropagateActions):
         self._due.on_event(event)
         if event.kind in ("pending", "answer"):
             self._preview.show(self._plane)
-        self.changed.emit()
+        self._tell()
 
     def _on_view(self) -> None:
         """Follow the plane on screen."""
@@ -294,13 +295,10 @@ class Controller(PropagateActions):
             self._prompts.set_view(self._plane.view)
         self._preview.show(self._plane)
         if self._source.channel_axis is not None or self.session.view != view:
-            self.changed.emit()
+            self._tell()
 
     def _on_image_data(self, event: Any = None) -> None:
         self._on_replaced()
-
-    def _on_contrast(self, event: Any = None) -> None:
-        self.changed.emit()
 
     def _encode_visible(self) -> None:
         if self._plane is not None:
@@ -334,6 +332,7 @@ class Controller(PropagateActions):
             return
         self._try(lambda: self.session.choose((candidates.chosen + step) % count))
 
+    @one_step
     def _accept_now(self) -> list[int]:
         self._accepting = True
         self._labels.put_back()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from qtpy.QtCore import Signal
 
@@ -17,7 +18,7 @@ from samari.plugin.viewers import choose_image, unwrapped
 from samari.plugin.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -27,6 +28,31 @@ if TYPE_CHECKING:
 
     from samari.engine.planes import PlaneIndex
     from samari.engine.prediction import Prediction
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_step(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method of a `ControllerState` tell once, at its end, that something changed.
+
+    Else what shows it is drawn again for every event of the session, five times for an undo.
+    """
+
+    @wraps(method)
+    def step(*args: P.args, **kwargs: P.kwargs) -> R:
+        controller: Any = args[0]
+        controller._steps += 1
+        try:
+            return method(*args, **kwargs)
+        finally:
+            controller._steps -= 1
+            if controller._untold and not controller._steps:
+                controller._untold = False
+                controller.changed.emit()
+
+    return step
 
 
 class ControllerState(JournalActions):
@@ -58,6 +84,7 @@ class ControllerState(JournalActions):
         self._segmenter = self._workshop.segmenter(model)
         self._open = True
         self._note = ""
+        self._steps, self._untold = 0, False
         self._plane: PlaneIndex | None = None
         self._limits_at_opening = source.layer.contrast_limits
         options = {
@@ -216,11 +243,15 @@ class ControllerState(JournalActions):
     def _on_error(self, error: BaseException) -> None:
         self._note = ""
         notices.tell_error(error)
-        self.changed.emit()
+        self._tell()
 
     def _say(self, note: str) -> None:
         self._note = note
-        self.changed.emit()
+        self._tell()
 
-    def _tell(self) -> None:
-        self.changed.emit()
+    def _tell(self, event: Any = None) -> None:
+        """Tell that something changed: now, or at the end of the step that is being done."""
+        if self._steps:
+            self._untold = True
+        else:
+            self.changed.emit()

@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal
 from samari.engine.places import centre_of, worst_plane
 from samari.errors import SamariError
 from samari.plugin.bindings import Bindings
-from samari.plugin.controller_state import ControllerState
+from samari.plugin.controller_state import ControllerState, one_step
 from samari.plugin.label_count import LabelCount
 from samari.plugin.mask_brush import MaskBrush
 
@@ -243,6 +243,7 @@ class ObjectActions(ControllerState):
         """Do something; False, and a notification, if it could not be done."""
         return self._try(lambda: (action(), True)) is not None
 
+    @one_step
     def _try(self, action: Callable[[], Any]) -> Any:
         """Return what an action returns, or None and a notification if it could not be done."""
         try:
