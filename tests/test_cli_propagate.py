@@ -79,7 +79,7 @@ def test_planes_beyond_the_range_are_left_alone(stack: Path, prompts: Path, tmp_
     ("options", "message"),
     [
         (["--axis", "T"], "the image has axes ZYX: there is no axis T to go"),
-        (["--range", "3", "9"], "the range from plane 3 to 9 must lie within 0 to 4"),
+        (["--range", "3", "9"], "the range from plane 3 to 9 must lie within the planes 0 to 4"),
         (["--prompts", "none.csv"], "there is no prompt file none.csv"),
     ],
 )

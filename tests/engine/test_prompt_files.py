@@ -105,7 +105,7 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no prompt file"):
         read_prompt_file(tmp_path / "none.csv")
     (tmp_path / "latin.csv").write_bytes("object,y,x\nGrö,1,2\n".encode("latin-1"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"cannot be read: it is not in UTF-8"):
         read_prompt_file(tmp_path / "latin.csv")
 
 

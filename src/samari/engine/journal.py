@@ -324,7 +324,9 @@ def read_journal(path: str | os.PathLike[str]) -> JournalLog:
     content = whole[: whole.rfind(b"\n") + 1]
     values = lines_of(content, name)
     if not values and len(whole) > len(content):
-        raise JournalError(f"{name} is no journal, or one that was cut in its first line")
+        raise JournalError(
+            f"nothing was recorded in {name}: it is no journal, or was cut in its first line"
+        )
     if not values:
         raise JournalError(f"the journal {name} is empty: nothing was recorded in it")
     check_opening(values[0], name)

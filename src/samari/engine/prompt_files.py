@@ -110,7 +110,9 @@ def read_prompt_file(path: str | Path) -> list[PromptRow]:
     except FileNotFoundError:
         raise InputError(f"there is no prompt file {path}") from None
     except UnicodeDecodeError:
-        raise InputError(f"the prompt file {path} is not in UTF-8; save it as CSV UTF-8") from None
+        raise InputError(
+            f"the prompt file {path} cannot be read: it is not in UTF-8; save it as CSV UTF-8"
+        ) from None
     except OSError as error:
         raise InputError(f"the prompt file {path} cannot be read: {error}") from None
     if path.suffix.lower() == ".json":

@@ -371,8 +371,8 @@ def _ends(wanted: range | tuple[int, int] | None, length: int) -> tuple[int, int
         start, stop = wanted
     if not 0 <= start < stop <= length:
         raise InputError(
-            f"the range from plane {start} to {stop - 1} must lie within 0 to {length - 1}, its "
-            "first plane first"
+            f"the range from plane {start} to {stop - 1} must lie within the planes 0 to "
+            f"{length - 1}, its first plane first"
         )
     return int(start), int(stop) - 1
 
