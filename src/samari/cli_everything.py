@@ -17,7 +17,6 @@ from samari.cli_image import (
     plane_position,
     save_objects,
 )
-from samari.errors import InputError
 from samari.terminal import progress_line
 
 if TYPE_CHECKING:
@@ -93,14 +92,8 @@ def _planes(arguments: argparse.Namespace, planes: Any) -> tuple[PlaneIndex, ...
     """Return the planes that are meant; of a stack they must be named."""
     from samari.engine.everything import planes_of
 
-    further = sorted(letter for letter in planes.label_axes if letter not in "YX")
-    if further and not arguments.plane and not arguments.all_planes:
-        raise InputError(
-            f"the image has axes {planes.label_axes}; give --plane {' '.join(further)}, or "
-            f"--all-planes"
-        )
     wanted: tuple[int, ...] | None = None
     if not arguments.all_planes:
-        position = plane_position(arguments.plane, planes.label_axes)
+        position = plane_position(arguments.plane, planes.label_axes, ", or --all-planes")
         wanted = tuple(position[axis] for axis in planes.label_axes if axis in position)
     return planes_of(planes, planes.canonical_view("YX"), wanted)

@@ -103,8 +103,10 @@ def add_plane_option(parser: Any, what: str) -> None:
     )  # fmt: skip
 
 
-def plane_position(plane: Sequence[int], label_axes: str) -> dict[str, int]:
+def plane_position(plane: Sequence[int], label_axes: str, otherwise: str = "") -> dict[str, int]:
     """Return the index of each axis beyond Y and X; T is named before Z in any image.
+
+    `otherwise` names another way out for the error.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def plane_position(plane: Sequence[int], label_axes: str) -> dict[str, int]:
     """
     further = sorted(letter for letter in label_axes if letter not in "YX")
     if len(plane) != len(further):
-        wanted = f"give --plane {' '.join(further)}" if further else "leave --plane out"
+        wanted = f"give --plane {' '.join(further)}{otherwise}" if further else "leave --plane out"
         raise InputError(f"the image has axes {label_axes}; {wanted} (got {list(plane)})")
     return dict(zip(further, plane, strict=True))
 
