@@ -63,11 +63,21 @@ def _private_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _the_same_precision_everywhere() -> Iterator[None]:
+def _the_same_precision_everywhere() -> Iterator[pytest.MonkeyPatch]:
     """Compute in float32 on processors that have bfloat16 too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("samari.engine.devices.has_bfloat16", lambda: False)
-        yield
+        yield patch
+
+
+@pytest.fixture
+def precision_of_users(
+    _the_same_precision_everywhere: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """Compute as the processor would for users, and for programs that a test starts."""
+    _the_same_precision_everywhere.undo()
+    yield
+    _the_same_precision_everywhere.setattr("samari.engine.devices.has_bfloat16", lambda: False)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,9 @@ from samari.engine.propagate import Limits
 from samari.engine.session import Session
 from samari.errors import JournalError
 
+# Scripts are run by other programs, which compute as users' do.
+pytestmark = pytest.mark.usefixtures("precision_of_users")
+
 SHAPE = (3, 48, 56)
 IMAGE = np.random.default_rng(8).integers(0, 4095, SHAPE).astype(np.uint16)
 

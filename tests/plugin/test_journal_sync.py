@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from journal_steps import click, journals
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
@@ -21,8 +22,6 @@ from samari.plugin.controller import Controller
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
 
 def test_every_object_is_in_a_journal_on_the_disk_while_it_is_not_saved(
@@ -212,6 +211,7 @@ def test_without_autosave_nothing_is_written_before_the_save(
     assert read_journal(beside(tmp_path / "a.ome.tif")).is_saved
 
 
+@pytest.mark.usefixtures("precision_of_users")
 def test_copied_as_python_it_does_the_same_without_a_window(
     annotated: Callable[..., Any], noise: Callable[..., Any], tmp_path: Path, qapp: QApplication,
     tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch,
