@@ -59,9 +59,7 @@ def times(base: bool, n: int, points: int) -> dict[str, Any]:
     model = SamModel.from_pretrained(folder).eval()
     ours = MaskGenerationPipeline(
         model,
-        SamImageProcessor(
-            size={"longest_edge": side}, pad_size={"height": side, "width": side}
-        ),
+        SamImageProcessor(size={"longest_edge": side}, pad_size={"height": side, "width": side}),
     )
     image = np.tile(np.asarray(skimage.data.coins()), (4, 4))[:side, :side]
     image = np.repeat(image[..., None], 3, axis=2)
@@ -69,13 +67,13 @@ def times(base: bool, n: int, points: int) -> dict[str, Any]:
 
     picture = Image.fromarray(image)
     with torch.inference_mode():
-        batches = list(
-            theirs.preprocess(picture, points_per_batch=64, points_per_crop=points)
-        )
+        batches = list(theirs.preprocess(picture, points_per_batch=64, points_per_crop=points))
         embedding = batches[0]["image_embeddings"]
-        limits = _limits(network, batches) if base else {
-            "pred_iou_thresh": 0.7, "stability_score_thresh": 0.7
-        }
+        limits = (
+            _limits(network, batches)
+            if base
+            else {"pred_iou_thresh": 0.7, "stability_score_thresh": 0.7}
+        )
     held: dict[str, Any] = {}
 
     def reference() -> None:

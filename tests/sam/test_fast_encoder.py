@@ -79,7 +79,7 @@ def test_every_golden_image_comes_out_the_same(
     assert_close(found, golden.outputs["image_embeddings"])
 
 
-@pytest.mark.parametrize("part", [1, 2**21])
+@pytest.mark.parametrize("part", [1, 768, 2**21])
 @pytest.mark.parametrize("size", [(64, 64), (40, 64), (24, 8), (8, 56)])
 @pytest.mark.parametrize(
     "vision",
@@ -203,6 +203,27 @@ def test_bfloat16_keeps_norms_and_sums_in_float32(square: Golden) -> None:
     assert {p.dtype for n, p in square.model.named_parameters() if "norm" in n} == {torch.float32}
     square.model.pack(torch.float32)
     assert square.model.vision_encoder.layers[0].attn.qkv.dtype == torch.float32
+
+
+@pytest.mark.parametrize("part", [1, 768, 2**21])
+@pytest.mark.parametrize("size", [(64, 64), (40, 64), (24, 8)])
+@pytest.mark.parametrize("vision", [{}, {"window_size": 5, "global_attn_indexes": [0, 2]}])
+def test_bfloat16_differs_by_its_rounding_only(
+    small_model: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    vision: dict[str, Any],
+    size: tuple[int, int],
+    part: int,
+) -> None:
+    monkeypatch.setattr(fast_encoder, "_PART", part)
+    model, image = small_model(**vision), pixels(2, 3, *size)
+    for name, parameter in model.named_parameters():
+        if "rel_pos" in name:  # large enough that one out of place is no rounding
+            torch.nn.init.normal_(parameter)
+    wanted = plain(model, image)
+    model.pack(torch.bfloat16)
+    error = (quick(model, image) - wanted).square().mean().sqrt() / wanted.std()
+    assert 1e-5 < error < 0.02
 
 
 def test_a_packed_layer_follows_to_another_dtype(square: Golden) -> None:

@@ -65,11 +65,15 @@ def test_from_another_device_it_comes_back(packed: nn.Sequential) -> None:
     assert_as_packed(packed, wanted)
 
 
-def test_in_float32_layers_that_do_not_widen_stay_plain() -> None:
+@pytest.mark.parametrize(("processor", "others"), [("AVX2", False), ("AVX512", True)])
+def test_in_float32_layers_that_do_not_widen_are_packed_where_that_is_quicker(
+    monkeypatch: pytest.MonkeyPatch, processor: str, others: bool
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: processor)
     made = nn.Sequential(nn.Linear(48, 64), nn.Linear(64, 64), nn.Linear(64, 32))
     wanted = result(made)
     pack(made, torch.float32)
-    assert [isinstance(layer, PackedLinear) for layer in made] == [True, False, False]
+    assert [isinstance(layer, PackedLinear) for layer in made] == [True, others, others]
     torch.testing.assert_close(result(made), wanted)
     pack(made, torch.bfloat16)
     assert [layer.dtype for layer in made] == 3 * [torch.bfloat16]

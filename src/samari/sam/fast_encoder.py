@@ -10,13 +10,16 @@ of numbers to the memory and back, which costs more than many of the products:
   the system hands out anew costs more than the arithmetic: each page of it is cleared first.)
 - Windows that reach beyond the image have the tokens of the image only. What is beyond takes part
   in attention as keys and values, and these are the bias of the projection: they are filled in.
-- Global attention goes head by head with one buffer of relative positions; where it has a reach,
-  it goes square by square with all heads, and tokens out of reach cost nothing (samari-tiny, 512 x
-  512 pixels, two Zen 3 cores: 0.30 s with a reach of 8, 0.53 s without; medians of 6).
+- Global attention goes head by head, some lines of the image at a time, with one buffer of
+  relative positions (a buffer for all lines would be new from the system in each layer; ViT-B takes
+  0.96 of the time, two Zen 4 cores, n = 10). Where it has a reach, it goes square by square with
+  all heads, and tokens out of reach cost nothing (samari-tiny, 512 x 512 pixels, two Zen 3 cores:
+  0.30 s with a reach of 8, 0.53 s without; medians of 6).
 
 With packed weights (`packed.py`) ViT-B took 9.7 s for 1024 x 1024 pixels on two Zen 3 cores, and
 15.1 by the plain modules (medians of 3; all layers packed, see there). 88 of 100 parts are linear
-layers and fused attention. GELU is not fused into the product: both together were slower there.
+layers and fused attention. GELU is not fused into the product: both together were slower on Zen 3,
+and no quicker on Zen 4 (2.28 and 2.27 s for the MLPs of ViT-B).
 
 Where the linear layers are packed in bfloat16, so are attention and what is between them; norms and
 the tokens that layers add to stay in float32.
@@ -131,18 +134,42 @@ def _window_layer(layer: SamVisionLayer, tokens: torch.Tensor, layout: _Layout) 
             if group.inside is not None:
                 qkv = _padded(qkv, attention, group.inside, places)
             query, key, value = qkv.view(count, places, 3, heads, -1).permute(2, 0, 3, 1, 4)
-            bias = None
             if attention.use_rel_pos:
-                across, along = attention.relative(query, size, size)
-                bias = tokens.new_empty(count, heads, places, size, size, dtype=dtype)
-                torch.add(across.unsqueeze(-1), along.unsqueeze(-2), out=bias)
-                bias = bias.flatten(-2)
-            out = F.scaled_dot_product_attention(query, key, value, bias)
+                out = _within_windows(query, key, value, *attention.relative(query, size, size))
+            else:
+                out = F.scaled_dot_product_attention(query, key, value)
             out = out.transpose(1, 2).flatten(2)
             if group.inside is not None:
                 out = out[:, group.inside]
             part += attention.proj(out.flatten(0, 1))
             _add_mlp(layer, part)
+
+
+def _within_windows(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    across: torch.Tensor,
+    along: torch.Tensor,
+) -> torch.Tensor:
+    """Return what (n, heads, size**2, d) queries take from the keys and values of their window.
+
+    `across` and `along` are logits (n, heads, size**2, size) of the rows and of the columns of
+    keys. In bfloat16 they are further dimensions of the queries, in which each key has a one in its
+    row and in its column: to add them up for all pairs takes longer than the products there (a
+    layer of ViT-B: 22 and 65 ms, two Zen 4 cores, n = 25; in float32 52 and 43). Logits are then
+    rounded to bfloat16.
+    """
+    rows, columns = across.shape[-1], along.shape[-1]
+    if query.dtype != torch.bfloat16:
+        bias = (across.unsqueeze(-1) + along.unsqueeze(-2)).flatten(-2)
+        return F.scaled_dot_product_attention(query, key, value, bias)
+    row = torch.eye(rows, dtype=query.dtype).repeat_interleave(columns, 0)
+    column = torch.eye(columns, dtype=query.dtype).repeat(rows, 1)
+    place = torch.cat([row, column], 1).expand(*key.shape[:-1], -1)
+    asked = torch.cat([query * query.shape[-1] ** -0.5, across, along], -1)
+    logits = asked @ torch.cat([key, place], -1).transpose(-1, -2)
+    return logits.softmax(-1) @ value
 
 
 def _padded(
@@ -161,12 +188,15 @@ def _global_layer(layer: SamVisionLayer, tokens: torch.Tensor, rows: int, column
     attention = layer.attn
     heads, count = attention.num_heads, rows * columns
     dtype = precision(attention.qkv)
-    qkv = tokens.new_empty(3, heads, count, attention.head_dim, dtype=dtype)
+    # Three tensors: one of three times the size would be new from the system in every layer.
+    shape = (heads, count, attention.head_dim)
+    query, key, value = (tokens.new_empty(shape, dtype=dtype) for _ in range(3))
     for strip in _strips(tokens, attention.qkv.out_features):
         part = attention.qkv(layer.layer_norm1(tokens[strip]).to(dtype))
-        qkv[:, :, strip] = part.unflatten(1, (3, heads, -1)).permute(1, 2, 0, 3)
+        made = part.unflatten(1, (3, heads, -1)).permute(1, 2, 0, 3)
+        query[:, strip], key[:, strip], value[:, strip] = made
     within = _near if attention.reach else _everywhere
-    out = within(attention, qkv, rows, columns)
+    out = within(attention, query, key, value, rows, columns)
     for strip in _strips(tokens, layer.mlp.lin1.out_features):
         part = tokens[strip]
         part += attention.proj(out[strip])
@@ -174,34 +204,61 @@ def _global_layer(layer: SamVisionLayer, tokens: torch.Tensor, rows: int, column
 
 
 def _everywhere(
-    attention: SamVisionAttention, qkv: torch.Tensor, rows: int, columns: int
+    attention: SamVisionAttention,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    rows: int,
+    columns: int,
 ) -> torch.Tensor:
-    """Return (P, C) of (3, heads, P, d) where every token sees every other."""
-    heads, count, dtype = attention.num_heads, rows * columns, qkv.dtype
-    out = qkv.new_empty(count, heads * attention.head_dim)
-    bias = None
-    if attention.use_rel_pos:
-        buffer = qkv.new_empty(rows, columns, rows, columns)
-        bias = buffer.view(1, 1, count, count)
-        tall, wide = attention.tables(rows, columns, dtype)
+    """Return (P, C) of (heads, P, d) where every token sees every other."""
+    heads, count, width = query.shape
+    if not attention.use_rel_pos:
+        own = F.scaled_dot_product_attention(query[None], key[None], value[None])
+        return own[0].transpose(0, 1).flatten(1)
+    tall, wide = attention.tables(rows, columns, query.dtype)
+    out = query.new_empty(rows, columns, heads, width)
+    at_once = min(rows, max(1, 2 * _PART // (columns * count)))
+    buffer = query.new_empty(at_once, columns, rows, columns)
     for head in range(heads):
-        query, key, value = qkv[:, None, None, head]
-        if bias is not None:
-            grid = query.view(rows, columns, -1)
-            across = grid @ tall.transpose(1, 2)
-            along = grid.transpose(0, 1) @ wide.transpose(1, 2)
-            torch.add(across.unsqueeze(-1), along.transpose(0, 1).unsqueeze(2), out=buffer)
-        own = F.scaled_dot_product_attention(query, key, value, bias)
-        out.view(count, heads, -1)[:, head] = own[0, 0]
-    return out
+        grid = query[head].view(rows, columns, width)
+        across = (grid @ tall.transpose(1, 2)).unsqueeze(-1)
+        along = (grid.transpose(0, 1) @ wide.transpose(1, 2)).transpose(0, 1).unsqueeze(2)
+        for first in range(0, rows, at_once):
+            lines = slice(first, first + at_once)
+            asked = grid[lines]
+            bias = torch.add(across[lines], along[lines], out=buffer[: len(asked)])
+            own = _weigh(asked.flatten(0, 1), key[head], value[head], bias.view(-1, count))
+            out[lines, :, head] = own.view(-1, columns, width)
+    return out.view(count, -1)
+
+
+def _weigh(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """Return (n, d) of (n, d) queries, (P, d) keys and values, and (n, P) to add, overwritten.
+
+    Fused attention multiplies in float32 always, so in bfloat16 products and softmax of their own
+    are quicker (global layers of ViT-B at 1024 x 1024: 0.91 and 1.78 s, two Zen 4 cores, n = 4).
+    """
+    if query.dtype == torch.bfloat16:
+        logits = bias.addmm_(query * query.shape[1] ** -0.5, key.t())
+        return logits.softmax(1) @ value
+    asked, keys, values = (x[None, None] for x in (query, key, value))  # with three it is not fused
+    return F.scaled_dot_product_attention(asked, keys, values, bias)[0, 0]
 
 
 def _near(
-    attention: SamVisionAttention, qkv: torch.Tensor, rows: int, columns: int
+    attention: SamVisionAttention,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    rows: int,
+    columns: int,
 ) -> torch.Tensor:
-    """Return (P, C) of (3, heads, P, d) where tokens see what is in reach of their square."""
-    query, key, value = qkv.unflatten(2, (rows, columns))
-    tall, wide = attention.tables(rows, columns, qkv.dtype)
+    """Return (P, C) of (heads, P, d) where tokens see what is in reach of their square."""
+    query, key, value = (x.unflatten(1, (rows, columns)) for x in (query, key, value))
+    tall, wide = attention.tables(rows, columns, query.dtype)
     out = query.new_empty(rows, columns, attention.num_heads, attention.head_dim)
     for lines, seen_lines in spans(rows, attention.reach):
         for places, seen_places in spans(columns, attention.reach):
