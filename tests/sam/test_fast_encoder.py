@@ -219,11 +219,11 @@ def test_bfloat16_differs_by_its_rounding_only(
     model, image = small_model(**vision), pixels(2, 3, *size)
     for name, parameter in model.named_parameters():
         if "rel_pos" in name:  # large enough that one out of place is no rounding
-            torch.nn.init.normal_(parameter)
+            torch.nn.init.normal_(parameter, std=20)
     wanted = plain(model, image)
     model.pack(torch.bfloat16)
     error = (quick(model, image) - wanted).square().mean().sqrt() / wanted.std()
-    assert 1e-5 < error < 0.02
+    assert 1e-5 < error < 0.002
 
 
 def test_a_packed_layer_follows_to_another_dtype(square: Golden) -> None:
