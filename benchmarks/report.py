@@ -126,12 +126,13 @@ def _memory(results: dict) -> list[str]:
     peaks = {}
     for name, run in results.items():
         if name.startswith("memory-"):
-            peaks.update(run["peak_gib"])
+            model = f"ViT-{run['model'][0].upper()}"
+            peaks.update({f"{model}, {one}": peak for one, peak in run["peak_gib"].items()})
     if not peaks:
         return []
     rows = [f"| {name} | {peak:.2f} |" for name, peak in peaks.items()]
     head = [
-        "| ViT-B in a process of its own: load, one encoding | peak resident, GiB |",
+        "| in a process of its own: load, one encoding of 1024 x 1024 | peak resident, GiB |",
         "|---|---|",
     ]
     return [*head, *rows, ""]

@@ -1,4 +1,4 @@
-"""A ViT-B with random weights in the published layout, as ours and as each peer's.
+"""A network with random weights in the published layout, as ours and as each peer's.
 
 The weights are written once, so that every implementation computes with the same numbers, in
 processes of its own too.
@@ -6,6 +6,9 @@ processes of its own too.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIZE = 1024
+#: Of the network: base, large or huge.
+MODEL = "base"
 FOLDER = Path(__file__).resolve().parents[1] / "runs" / "bench"
 
 
-def weights(size: str = "base") -> Path:
-    """Return the folder of a network with random weights; made once."""
-    folder = FOLDER / f"random-{size}"
+def weights() -> Path:
+    """Return the folder of a `MODEL` with random weights; made once."""
+    folder = FOLDER / f"random-{MODEL}"
     if not (folder / "model.safetensors").is_file():
         torch.manual_seed(0)
-        model = SamModel(vit_config(size))
+        model = SamModel(vit_config(MODEL))
         for name, parameter in model.named_parameters():
             if "rel_pos" in name:
                 torch.nn.init.normal_(parameter, std=0.02)
@@ -85,11 +90,13 @@ def of_transformers() -> Callable[[torch.Tensor], np.ndarray]:
 def of_segment_anything() -> Callable[[torch.Tensor], np.ndarray]:
     """Return the encoder of segment_anything."""
     from safetensors.torch import load_file
+
+    _stand_in_for_torchvision()
     from segment_anything import sam_model_registry
 
     from samari.sam.weights_keys import original_names
 
-    model = sam_model_registry["vit_b"]().eval()
+    model = sam_model_registry[f"vit_{MODEL[0]}"]().eval()
     published = load_file(weights() / "model.safetensors")
     state = model.state_dict()
     for original, name in original_names(list(state)).items():
@@ -104,11 +111,27 @@ def of_segment_anything() -> Callable[[torch.Tensor], np.ndarray]:
     return encode
 
 
+def _stand_in_for_torchvision() -> None:
+    """Let segment_anything be imported where torchvision is not; its encoder uses none of it."""
+    if importlib.util.find_spec("torchvision"):
+        return
+    names = {"ops.boxes": ("batched_nms", "box_area")}
+    names["transforms.functional"] = ("resize", "to_pil_image")
+    for module in (
+        "torchvision",
+        *(f"torchvision.{name}" for name in ("ops", "transforms", *names)),
+    ):
+        sys.modules[module] = types.ModuleType(module)
+    for module, functions in names.items():
+        for function in functions:
+            setattr(sys.modules[f"torchvision.{module}"], function, None)
+
+
 def of_openvino(precision: str = "f32") -> Callable[[torch.Tensor], np.ndarray]:
     """Return the encoder as OpenVINO compiles it, in as many threads as torch has."""
     import openvino
 
-    file = FOLDER / "random-base.xml"
+    file = FOLDER / f"random-{MODEL}.xml"
     if not file.is_file():
         network = _Encoder(transformers_model())
         with torch.no_grad():
@@ -134,7 +157,7 @@ def of_onnxruntime() -> Callable[[torch.Tensor], np.ndarray]:
     """Return the encoder in ONNX Runtime, in as many threads as torch has."""
     import onnxruntime
 
-    file = FOLDER / "random-base.onnx"
+    file = FOLDER / f"random-{MODEL}.onnx"
     if not file.is_file():
         torch.onnx.export(_Encoder(transformers_model()), (pixels(),), file, dynamo=False)
     options = onnxruntime.SessionOptions()

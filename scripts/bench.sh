@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONPATH=src
 run() { "$python" "benchmarks/$1.py" "${@:2}"; }
-run_with_data() { [ -z "${DATA:-}" ] || run "$1" --data "$DATA"; }
+run_with_data() { [ -z "${DATA:-}" ] || run "$@" --data "$DATA"; }
 python=$1
 case $2 in
     encoder) run encoder samari transformers ;;
@@ -15,8 +15,10 @@ case $2 in
     segment-anything) run encoder samari segment_anything ;;
     bfloat16)
         run encoder "samari bfloat16" transformers "openvino bfloat16"
-        run accuracy && run accuracy --base --side 4 && run_with_data accuracy ;;
-    memory) run encoder samari "samari bfloat16" transformers segment_anything openvino --memory ;;
+        run accuracy && run accuracy --base --side 4 && run_with_data accuracy --images 8 ;;
+    memory)
+        run encoder samari "samari bfloat16" transformers segment_anything openvino --memory
+        run encoder samari "samari bfloat16" --memory --size huge ;;
     click)
         run click click && run click click --bundled
         run click points -n 5 && run click points --bundled -n 5 ;;

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samari.sam import fast_encoder
-from samari.sam.packed import PackedLinear, _can_pack
+from samari.sam.packed import PackedLinear, _can_pack, pack
 
 from .test_golden import assert_close
 
@@ -183,6 +183,25 @@ def test_a_packed_network_holds_nothing_of_the_file_it_was_loaded_from(
     packed(model)
     model.pack()
     assert not mapped()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="only Linux tells what is mapped")
+def test_each_layer_gives_its_part_of_the_file_back_before_the_next_is_packed(
+    square: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    square.model.save_pretrained(tmp_path)
+    model = type(square.model).from_pretrained(tmp_path)
+    mapped: list[int] = []
+
+    def watched(module: torch.nn.Module, dtype: torch.dtype) -> None:
+        mapped.append(Path("/proc/self/maps").read_text().count(str(tmp_path)))
+        pack(module, dtype)
+
+    monkeypatch.setattr("samari.sam.model.pack", watched)
+    model.pack()
+    count = len(model.vision_encoder.layers)
+    assert count > 1
+    assert mapped == list(range(mapped[0], mapped[0] - count, -1))
 
 
 def test_a_packed_network_still_tells_its_attentions(square: Golden) -> None:

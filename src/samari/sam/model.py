@@ -117,13 +117,18 @@ class SamModel(nn.Module):
             Precision of the products: float32 or bfloat16.
         """
         self.requires_grad_(False)
-        pack(self.vision_encoder.layers, dtype)
-        for parameter in self.parameters():
-            parameter.data = parameter.data.clone()
-        for module in self.modules():
-            for name, buffer in list(module.named_buffers(recurse=False)):
-                # Another one: a view would keep what it was cut from, whatever its data.
-                setattr(module, name, buffer.clone())
+        done: set[nn.Module] = set()
+        # Layer by layer: each gives its part of the file back before the next one is packed.
+        for part in (*self.vision_encoder.layers, self):
+            if part is not self:
+                pack(part, dtype)
+            for module in set(part.modules()) - done:
+                done.add(module)
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.clone()
+                for name, buffer in list(module.named_buffers(recurse=False)):
+                    # Another one: a view would keep what it was cut from, whatever its data.
+                    setattr(module, name, buffer.clone())
 
     def limit_attention(self, reach: int) -> None:
         """Let the global layers of the image encoder see a neighbourhood in place of the image.

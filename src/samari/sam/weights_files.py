@@ -10,12 +10,12 @@ import re
 import struct
 import zipfile
 import zlib
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 from samari.errors import WeightsError
 from samari.sam.weights_h5 import read_h5
@@ -127,12 +127,33 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     metadata = _check_header(path)
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path)
+        tensors = _mapped(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is damaged: {error}; fetch it again") from error
     if CHECKSUMS in metadata:
         _check_sums(path, tensors, metadata[CHECKSUMS])
     return tensors
+
+
+def _mapped(path: Path) -> dict[str, torch.Tensor]:
+    """Map a safetensors file into memory, each block of layers by itself.
+
+    What is mapped stays in memory as long as one tensor of it is held: so a network that is packed
+    layer by layer gives its file back layer by layer.
+    """
+    with safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+    tensors: dict[str, torch.Tensor] = {}
+    for _, block in groupby(sorted(names, key=_block), _block):
+        with safe_open(path, framework="pt") as file:
+            tensors.update({name: file.get_tensor(name) for name in block})
+    return tensors
+
+
+def _block(name: str) -> str:
+    """Return the name of a tensor up to the first number in it: that of a layer of the encoder."""
+    found = re.match(r".*?\.\d+\.", name)
+    return found[0] if found else ""
 
 
 def kept_config(path: Path) -> dict[str, Any] | None:
