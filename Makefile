@@ -4,7 +4,7 @@
 # make soak   the same tests at full length, with their figures; DATA=FOLDER names labelled images
 # make bench   speed and memory beside the peers, into docs/performance.md; half an hour alone on the
 #              machine. `make bench BENCH=click` runs one part: encoder, openvino, onnxruntime,
-#              segment-anything, bfloat16, memory, click, automatic, startup or report
+#              segment-anything, bfloat16, memory, click, automatic, shapes, startup or report
 # Each prepares the machine by itself (scripts/bootstrap.sh).
 
 VENV ?= .venv
@@ -50,7 +50,7 @@ pictures: setup
 	$(SCREEN) $(PYTHON_IN_VENV) scripts/first_minute.py
 	$(if $(STACKS),$(SCREEN) $(PYTHON_IN_VENV) scripts/stack_tutorial.py $(STACKS))
 
-BENCH ?= encoder openvino onnxruntime segment-anything bfloat16 memory click automatic startup report
+BENCH ?= encoder openvino onnxruntime segment-anything bfloat16 memory click automatic shapes startup report
 
 bench:
 	@scripts/bootstrap-bench.sh $(VENV_BENCH)

@@ -29,6 +29,7 @@ def main() -> None:
         *_automatic(results),
         *_memory(results),
         *_accuracy(results),
+        *_shapes(results.get("shapes")),
         *_startup(results.get("startup")),
     ]
     if runs:
@@ -149,6 +150,17 @@ def _accuracy(results: dict) -> list[str]:
         return []
     head = "| bfloat16 masks against float32 | masks | mean IoU | 5th percentile | minimum |"
     return [head, "|---|---|---|---|---|", *rows, ""]
+
+
+def _shapes(run: dict | None) -> list[str]:
+    if run is None:
+        return []
+    rows = [
+        f"| {name} | {found['median']:.2f} ({_range(found)}) |"
+        for name, found in run["ratios"].items()
+    ]
+    head = [f"| seconds of one over the other's, n = {run['n']} | ratio of pairs |", "|---|---|"]
+    return [*head, *rows, ""]
 
 
 def _startup(run: dict | None) -> list[str]:
