@@ -69,6 +69,9 @@ class Patient:
         self.asked += len(prompts)
         return [self._answer(prompt) for prompt in prompts]
 
+    def predict_prompts(self, embedding, prompts):
+        return self.predict_many(embedding, [prompts])[0]
+
     def _answer(self, prompt):
         if prompt.box is None:
             y, x = (round(value) for value in prompt.points[0])
@@ -89,8 +92,28 @@ def test_clicks_are_counted_until_the_goal_and_asked_no_longer(discs: Sample) ->
     assert means["click_1"] < means["click_2"] < means["click_3"] < means["click_5"] == 1.0
     assert means["click_1"] == pytest.approx(0.25, abs=0.05)
     assert means["noc_80"] == means["noc_90"] == 4
-    # Two boxes and five clicks for each of three objects; nobody clicks on after IoU 0.9.
-    assert model.asked == 3 * (2 + 5)
+    # Two boxes and four clicks for each of three objects; nobody corrects what is right.
+    assert model.asked == 3 * (2 + 4)
+
+
+def test_a_further_click_is_one_pass_through_the_decoder(
+    tiny_model_folder: Path, discs: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from samari.engine.decoding import StepDecoder
+    from samari.engine.predict import Segmenter
+
+    decoded = 0
+    whole = StepDecoder._batch
+
+    def counted(self, embedding, frame, requests):
+        nonlocal decoded
+        decoded += len(requests)
+        return whole(self, embedding, frame, requests)
+
+    monkeypatch.setattr(StepDecoder, "_batch", counted)
+    evaluate(Segmenter(tiny_model_folder), [discs], baselines=False)
+    # Two boxes, the first click in a batch and once more to go on from, nine corrections.
+    assert 0 < decoded <= 3 * (2 + 1 + MOST_CLICKS)
 
 
 def test_fewer_clicks_count_none_to_a_goal(discs: Sample) -> None:

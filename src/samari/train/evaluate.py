@@ -15,7 +15,8 @@ import numpy as np
 
 from samari.engine.pictures import ArrayPicture
 from samari.engine.prompts import PlanePrompts
-from samari.engine.tiled import answer_each
+from samari.engine.steps import result_of
+from samari.engine.tiled import answer_each, answer_steps
 from samari.errors import InputError
 from samari.train.baselines import CLICK_BASELINES, filled_box, inscribed_ellipse
 from samari.train.measures import boundary_f, clicks_to, iou, segmentation_accuracy
@@ -111,11 +112,7 @@ def evaluate(
     scores = Scores()
     for sample in samples:
         masks = objects_of(sample.labels)
-        answer = partial(answer_each, segmenter, ArrayPicture(sample.image))
-        for first in range(0, len(masks), _CHUNK):
-            some = masks[first : first + _CHUNK]
-            _boxes(answer, some, sample, scores, show)
-            _clicks(answer, some, sample, scores, clicks, show)
+        _prompted(segmenter, sample, masks, scores, clicks, show)
         if baselines and masks:
             _baselines(sample, masks, scores)
         if automatic and masks:
@@ -125,6 +122,29 @@ def evaluate(
     if not scores.records:
         raise InputError(f"no object of at least {LEAST_AREA} pixels to evaluate")
     return scores
+
+
+def _prompted(
+    segmenter: Segmenter,
+    sample: Sample,
+    masks: Sequence[NDArray[np.bool_]],
+    scores: Scores,
+    clicks: int,
+    show: Callable[[Example], object] | None,
+) -> None:
+    """Score boxes and clicks on the objects of one sample."""
+    picture = ArrayPicture(sample.image)
+    answer_all = partial(answer_each, segmenter, picture)
+
+    def answer(prompt: PlanePrompts) -> Prediction:
+        return result_of(answer_steps(segmenter, picture, prompt))
+
+    for first in range(0, len(masks), _CHUNK):
+        some = masks[first : first + _CHUNK]
+        _boxes(answer_all, some, sample, scores, show)
+        clicked = _first_clicks(answer_all, some, sample, scores, show)
+        for mask, prompt, found in zip(some, *clicked, strict=True):
+            _further_clicks(answer, mask, prompt, found, clicks, sample, scores)
 
 
 def _boxes(
@@ -157,44 +177,55 @@ def _loose(
     return y0, x0, min(shape[0] - 0.5, y1 + high), min(shape[1] - 0.5, x1 + wide)
 
 
-def _clicks(
+def _first_clicks(
     answer_all: Answer,
     masks: Sequence[NDArray[np.bool_]],
     sample: Sample,
     scores: Scores,
-    clicks: int,
     show: Callable[[Example], object] | None,
-) -> None:
+) -> tuple[list[PlanePrompts], list[Prediction]]:
+    """Score one click on each object; return the clicks and what they gave."""
     prompts = [PlanePrompts((centre_click(mask),), (1,)) for mask in masks]
     answers = answer_all(prompts)
-    after: list[list[float]] = []
     for mask, prompt, answer in zip(masks, prompts, answers, strict=True):
         best = answer.best
-        after.append([iou(best, mask)])
-        scores.add("click_1", sample, after[-1][0])
+        value = iou(best, mask)
+        scores.add("click_1", sample, value)
         scores.add("click_1_oracle", sample, max(iou(guess, mask) for guess in answer.masks))
         scores.add("click_1_boundary", sample, boundary_f(best, mask))
         if show is not None:
-            show(Example(sample, "click_1", prompt, mask, best, after[-1][0]))
+            show(Example(sample, "click_1", prompt, mask, best, value))
+    return prompts, answers
+
+
+def _further_clicks(
+    answer: Callable[[PlanePrompts], Prediction],
+    mask: NDArray[np.bool_],
+    prompt: PlanePrompts,
+    found: Prediction,
+    clicks: int,
+    sample: Sample,
+    scores: Scores,
+) -> None:
+    """Correct one object's mask click by click, as an annotator does.
+
+    One object after the other, because each answer begins with that to the clicks before, which is
+    kept for the last objects only.
+    """
+    after = [iou(found.best, mask)]
     for number in range(2, clicks + 1):
-        going = [
-            i
-            for i, values in enumerate(after)
-            if number <= max(CLICKS) or max(values) < max(GOALS.values())
-        ]
-        for i in going:
-            correction = correction_click(masks[i], answers[i].best)
-            if correction is not None:
-                prompts[i] = prompts[i].with_point(*correction)
-        for i, answer in zip(going, answer_all([prompts[i] for i in going]), strict=True):
-            answers[i] = answer
-            after[i].append(iou(answer.best, masks[i]))
-            if number in CLICKS:
-                scores.add(f"click_{number}", sample, after[i][-1])
+        if number > max(CLICKS) and max(after) >= max(GOALS.values()):
+            break
+        correction = correction_click(mask, found.best)
+        if correction is not None:
+            prompt = prompt.with_point(*correction)
+            found = answer(prompt)
+        after.append(iou(found.best, mask))
+        if number in CLICKS:
+            scores.add(f"click_{number}", sample, after[-1])
     if clicks >= MOST_CLICKS:
         for measure, goal in GOALS.items():
-            for values in after:
-                scores.add(measure, sample, clicks_to(goal, values, MOST_CLICKS))
+            scores.add(measure, sample, clicks_to(goal, after, MOST_CLICKS))
 
 
 def _baselines(sample: Sample, masks: Sequence[NDArray[np.bool_]], scores: Scores) -> None:
