@@ -54,6 +54,19 @@ def test_differences_are_paired(scores: Scores) -> None:
     assert (figure.objects, figure.images) == (4, 3)
 
 
+def test_images_of_one_acquisition_are_drawn_together(discs: Sample) -> None:
+    """Four images, two of each acquisition: two are drawn. All of one: each image is."""
+    images = [replace(discs, key=str(i), group="ab"[i // 2]) for i in range(4)]
+    both, one = Scores(), Scores()
+    for i, image in enumerate(images):
+        both.add("box", image, i / 4)
+        if image.group == "a":
+            one.add("box", image, i / 4)
+    assert both.figure("box").images == 2
+    figure = one.figure("box")
+    assert (figure.images, figure.low, figure.high) == (2, 0.0, 0.25)
+
+
 def test_differences_of_other_objects_are_refused(scores: Scores, discs: Sample) -> None:
     scores.add("box", discs, 0.5)
     with pytest.raises(InputError, match="same objects"):

@@ -38,7 +38,7 @@ class Sample:
     dataset, modality, key : str
         Where it comes from.
     group : str
-        Planes of one acquisition share it; the bootstrap draws groups, not planes.
+        Planes of one acquisition share it; see `samari.train.scores` for the bootstrap.
     """
 
     image: NDArray[np.uint8]

@@ -1,8 +1,12 @@
-"""Figures of an evaluation: means over objects, intervals by a bootstrap over images."""
+"""Figures of an evaluation: means over objects, intervals by a bootstrap over images.
+
+Images of one acquisition are drawn together, because they are much alike. Where all are of one,
+each is drawn by itself: the interval says then what another image of it would give.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +49,7 @@ BASELINES = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean over objects with its 95 % interval from a bootstrap over images."""
+    """A mean over objects with its 95 % interval; `images` is how many units were drawn from."""
 
     mean: float
     low: float
@@ -56,9 +60,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Record:
-    """One value: of which acquisition, in which modality."""
+    """One value: of which acquisition and image of it, in which modality."""
 
     group: str
+    image: str
     modality: str
     value: float
 
@@ -71,7 +76,7 @@ class Scores:
 
     def add(self, measure: str, sample: Sample, value: float) -> None:
         """Record one object of a sample."""
-        record = Record(sample.group, sample.modality, value)
+        record = Record(sample.group, sample.key, sample.modality, value)
         self.records.setdefault(measure, []).append(record)
 
     @property
@@ -98,14 +103,11 @@ class Scores:
             If they were not recorded of the same objects.
         """
         pairs = self._of(measure, modality), self._of(other, modality)
-        if [one.group for one in pairs[0]] != [one.group for one in pairs[1]]:
+        if [one.image for one in pairs[0]] != [one.image for one in pairs[1]]:
             raise InputError(f"{measure!r} and {other!r} were not measured on the same objects")
         return bootstrap(
             _grouped(
-                [
-                    Record(one.group, one.modality, one.value - two.value)
-                    for one, two in zip(*pairs, strict=True)
-                ]
+                [replace(one, value=one.value - two.value) for one, two in zip(*pairs, strict=True)]
             )
         )
 
@@ -133,9 +135,11 @@ class Scores:
 
 
 def _grouped(records: Sequence[Record]) -> list[list[float]]:
+    """Return the values by acquisition; by image if there is but one acquisition."""
+    apart = len({one.group for one in records}) > 1
     groups: dict[str, list[float]] = {}
     for one in records:
-        groups.setdefault(one.group, []).append(one.value)
+        groups.setdefault(one.group if apart else one.image, []).append(one.value)
     return list(groups.values())
 
 
