@@ -30,6 +30,7 @@ def main() -> None:
         *_memory(results),
         *_accuracy(results),
         *_shapes(results.get("shapes")),
+        *_padding(results.get("padding")),
         *_startup(results.get("startup")),
     ]
     if runs:
@@ -161,6 +162,21 @@ def _shapes(run: dict | None) -> list[str]:
     ]
     head = [f"| seconds of one over the other's, n = {run['n']} | ratio of pairs |", "|---|---|"]
     return [*head, *rows, ""]
+
+
+def _padding(run: dict | None) -> list[str]:
+    if run is None:
+        return []
+    rows = [
+        f"| {name}, {kind} | {one['objects']} ({one['images']}) | {one['agree']:.3f} "
+        f"| {one['own']:.3f} | {one['padded']:.3f} |"
+        for name, kinds in run.items()
+        for kind, one in kinds.items()
+    ]
+    head = (
+        "| samari-tiny on half images | objects (images) | IoU of masks without and with padding "
+    )
+    return [f"{head}| without, IoU to the label | with |", "|---|---|---|---|---|", *rows, ""]
 
 
 def _startup(run: dict | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 A half image (H x H/2) beside a whole one, each through the engine: on a ViT-B of random weights,
 which pads it to a square as published, and on the bundled model as it is and as a copy that pads.
-Then planes of the bundled model one by one and four at a time.
+Then planes of the bundled model one by one and four at a time. ``--data FOLDER`` instead compares
+masks: those of the bundled model, which does not pad, with its padding copy's, on all objects of
+the half images (at most 512 x 256 pixels) of the data's validation images.
 """
 
 from __future__ import annotations
@@ -19,18 +21,32 @@ import torch
 import vit_b
 from measure import interleaved, ratio, save, spread
 
+from samari.engine.pictures import ArrayPicture
 from samari.engine.predict import Segmenter
+from samari.engine.prompts import PlanePrompts
+from samari.engine.tiled import answer_each
+from samari.train.data import load_samples
+from samari.train.evaluate import objects_of
+from samari.train.measures import iou
+from samari.train.prompts import centre_click, object_box
 from samari.zoo.store import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SETS = ("dsb2018", "usiigaci", "axon_sem", "fibsem_medulla")
 
 
 def main() -> None:
     """Measure all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=5, help="turns")
+    parser.add_argument("--data", type=Path, help="labelled images, see docs/training.md")
+    parser.add_argument("--images", type=int, default=6, help="of each data set at most")
     arguments = parser.parse_args()
+    if arguments.data is not None:
+        save("padding", {name: masks(arguments, name) for name in SETS})
+        return
     with TemporaryDirectory() as folder:
         padding = Segmenter(_padding(Path(folder)), "cpu", "float32")
         bundled = Segmenter("samari-tiny", "cpu", "float32")
@@ -62,6 +78,39 @@ def main() -> None:
             "seconds": seconds,
         },
     )
+
+
+def masks(arguments: argparse.Namespace, name: str) -> dict:
+    """Return, for clicks and boxes, how well masks with and without padding agree.
+
+    Means over objects: IoU of both masks, and of each with the label.
+    """
+    samples = load_samples(arguments.data, "val", [name])
+    samples = samples[:: max(1, len(samples) // arguments.images)][: arguments.images]
+    found: dict[str, list[tuple[float, float, float]]] = {"click": [], "box": []}
+    with TemporaryDirectory() as folder:
+        names = "samari-tiny", _padding(Path(folder))
+        models = [Segmenter(one, "cpu", "float32") for one in names]
+        for sample in samples:
+            picture = ArrayPicture(np.ascontiguousarray(sample.image[:512, :256]))
+            truths = objects_of(sample.labels[:512, :256])
+            prompts = {
+                "click": [PlanePrompts((centre_click(truth),), (1,)) for truth in truths],
+                "box": [PlanePrompts(box=object_box(truth)) for truth in truths],
+            }
+            for kind, asked in prompts.items():
+                answers = (answer_each(model, picture, asked) for model in models)
+                for own, padded, truth in zip(*answers, truths, strict=True):
+                    one, other = own.best, padded.best
+                    found[kind].append((iou(one, other), iou(one, truth), iou(other, truth)))
+    return {
+        kind: {
+            "objects": len(values),
+            "images": len(samples),
+            **dict(zip(("agree", "own", "padded"), np.mean(values, 0).tolist(), strict=True)),
+        }
+        for kind, values in found.items()
+    }
 
 
 def _padding(folder: Path) -> Path:

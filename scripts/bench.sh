@@ -26,7 +26,7 @@ case $2 in
         scripts/bootstrap-reference.sh .venv-reference
         python=.venv-reference/bin/python
         run automatic && run automatic --base -n 1 ;;
-    shapes) run shapes ;;
+    shapes) run shapes && run_with_data shapes ;;
     startup) run startup ;;
     report) run report ;;
     *) printf 'bench: there is no part %s\n' "$2" >&2; exit 2 ;;

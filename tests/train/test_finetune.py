@@ -84,6 +84,14 @@ def test_it_ends_when_the_time_is_over(model: SamModel) -> None:
     assert [step for step, _ in result.curve] == [0, 1]
 
 
+def test_looks_are_spread_over_the_schedule(model: SamModel) -> None:
+    """A longer training is not ended by as many steps without a gain as a short one."""
+    result = tuned(model, steps=45, rate=1e-12)
+    assert [step for step, _ in result.curve] == [0, 3, 6, 9, 12]
+    assert result.ended == "flat"
+    assert [step for step, _ in tuned(model, steps=2, rate=1e-12).curve] == [0, 1, 2]
+
+
 def test_the_same_seed_gives_the_same_weights() -> None:
     made = []
     for seed in (0, 0, 1):

@@ -59,7 +59,8 @@ class FinetuneConfig:
         Share of the images, or of the picture if there are few, that is not trained on but says
         what is gained.
     check_every, patience : int
-        Steps between looks at the held-out part, and looks without a gain after which it ends.
+        Steps between looks at the held-out part (by default a fifteenth of all), and looks without
+        a gain after which it ends.
     prompts : int
         Objects prompted a step.
     rank : int
@@ -73,7 +74,7 @@ class FinetuneConfig:
     steps: int = 600
     minutes: float = 15.0
     held_out: float = 0.2
-    check_every: int = 40
+    check_every: int | None = None
     patience: int = 4
     prompts: int = 8
     rank: int = 4
@@ -200,6 +201,8 @@ def finetune_steps(
     curve, best_step, kept = [(0, before)], 0, _weights_of(parameters)
     average = _weights_of(parameters)
     stride = rule.patch // LOGITS_PER_TOKEN
+    # Over the whole schedule: as long as the rate is high, a gain takes more steps to be seen.
+    between = config.check_every or max(1, config.steps // 15)
     step, since, ended = 0, 0, "steps"
     last: Trial | None = None
     while step < config.steps:
@@ -227,7 +230,7 @@ def finetune_steps(
         here = Progress(step, config.steps, last, best)
         yield here
         late = time.monotonic() - began > 60 * config.minutes
-        if step % config.check_every and step < config.steps and not late:
+        if step % between and step < config.steps and not late:
             continue
         with _weights(parameters, average):
             last = yield from try_out(model, tests, here, keep=frozen)
