@@ -170,7 +170,7 @@ def _padding(run: dict | None) -> list[str]:
     rows = [
         f"| {name}, {kind} | {one['objects']} ({one['images']}) | {one['agree']:.3f} "
         f"| {one['own']:.3f} | {one['padded']:.3f} |"
-        for name, kinds in run.items()
+        for name, kinds in run["sets"].items()
         for kind, one in kinds.items()
     ]
     head = (

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6, help="of each data set at most")
     arguments = parser.parse_args()
     if arguments.data is not None:
-        save("padding", {name: masks(arguments, name) for name in SETS})
+        save("padding", {"sets": {name: masks(arguments, name) for name in SETS}})
         return
     with TemporaryDirectory() as folder:
         padding = Segmenter(_padding(Path(folder)), "cpu", "float32")
