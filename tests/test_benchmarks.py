@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from samari.train.config import load_config
+
 FILES = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 
 
@@ -20,3 +22,11 @@ def test_what_a_benchmark_imports_of_samari_is_there(file: Path) -> None:
         for name in node.names:
             if not hasattr(module, name.name):
                 importlib.import_module(f"{node.module}.{name.name}")
+
+
+def test_the_left_out_training_is_that_of_the_bundled_model_without_two_sets() -> None:
+    left_out = load_config(FILES[0].parent / "left_out.json")
+    bundled = load_config(FILES[0].parents[1] / "src/samari/train/samari-tiny.json")
+    assert left_out.model == bundled.model
+    assert set(bundled.weights) - set(left_out.weights) == {"usiigaci", "fibsem_medulla"}
+    assert left_out.total < bundled.total
