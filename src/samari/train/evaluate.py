@@ -144,7 +144,12 @@ def _prompted(
         _boxes(answer_all, some, sample, scores, show)
         clicked = _first_clicks(answer_all, some, sample, scores, show)
         for mask, prompt, found in zip(some, *clicked, strict=True):
-            _further_clicks(answer, mask, prompt, found, clicks, sample, scores)
+            after = _corrected(answer, mask, prompt, found, clicks)
+            for number in (n for n in CLICKS[1:] if n <= clicks):
+                scores.add(f"click_{number}", sample, after[number - 1])
+            if clicks >= MOST_CLICKS:
+                for measure, goal in GOALS.items():
+                    scores.add(measure, sample, clicks_to(goal, after, MOST_CLICKS))
 
 
 def _boxes(
@@ -198,19 +203,17 @@ def _first_clicks(
     return prompts, answers
 
 
-def _further_clicks(
+def _corrected(
     answer: Callable[[PlanePrompts], Prediction],
     mask: NDArray[np.bool_],
     prompt: PlanePrompts,
     found: Prediction,
     clicks: int,
-    sample: Sample,
-    scores: Scores,
-) -> None:
-    """Correct one object's mask click by click, as an annotator does.
+) -> list[float]:
+    """Correct one object's mask click by click, as an annotator does; return the IoU after each.
 
     One object after the other, because each answer begins with that to the clicks before, which is
-    kept for the last objects only.
+    kept for the last objects only. After the last of `CLICKS` it ends where every goal is reached.
     """
     after = [iou(found.best, mask)]
     for number in range(2, clicks + 1):
@@ -221,11 +224,7 @@ def _further_clicks(
             prompt = prompt.with_point(*correction)
             found = answer(prompt)
         after.append(iou(found.best, mask))
-        if number in CLICKS:
-            scores.add(f"click_{number}", sample, after[-1])
-    if clicks >= MOST_CLICKS:
-        for measure, goal in GOALS.items():
-            scores.add(measure, sample, clicks_to(goal, after, MOST_CLICKS))
+    return after
 
 
 def _baselines(sample: Sample, masks: Sequence[NDArray[np.bool_]], scores: Scores) -> None:
