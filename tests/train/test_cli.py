@@ -161,7 +161,7 @@ def test_finetune_without_a_gain_writes_nothing_and_says_so(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(METHODS, "decoder", 1e-12)
+    monkeypatch.setitem(METHODS, "decoder", (1e-12, 0.0))
     folder = tmp_path / "better"
     assert command("finetune", *own, "-o", str(folder), "--steps", "3") == 1
     assert "Nothing was gained" in capsys.readouterr().out

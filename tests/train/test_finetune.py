@@ -12,6 +12,7 @@ from samari.engine.steps import result_of
 from samari.errors import InputError
 from samari.train.finetune import METHODS, FinetuneConfig, Finetuned, Progress, finetune_steps
 from samari.train.lessons import lessons_of
+from samari.train.rehearsal import Rehearsal
 from samari.train.trial import try_out
 from samari.zoo import load
 
@@ -125,11 +126,42 @@ def test_an_encoder_that_stays_encodes_each_picture_once(
     assert len(encodings) == len(tests) + 12 // 4
 
 
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_rehearsal_keeps_what_the_model_made_of_other_pictures(method: str) -> None:
+    drifts = {}
+    for share in (0.0, 0.5):
+        model = load("samari-tiny").model
+        before = Rehearsal(model, learns=True, seed=5)
+        lesson = before.draw(np.random.default_rng(0))
+        assert before.drift(lesson, lesson.features(model)) < 1e-9
+        result = tuned(model, method=method, steps=16, check_every=8, rate=2e-3, rehearsal=share)
+        assert result.gained
+        drifts[share] = float(before.drift(lesson, lesson.features(model)))
+    assert 0 < drifts[0.5] < 0.7 * drifts[0.0]
+
+
+def test_by_default_what_changes_the_encoder_is_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = Rehearsal.draw
+    for method in ("decoder", "lora", "full"):
+        monkeypatch.setattr(Rehearsal, "draw", lambda *a, m=method: drawn.append(m) or draw(*a))
+        tuned(load("samari-tiny").model, method=method, steps=10, check_every=10)
+    assert 1 <= drawn.count("lora") <= 8
+    assert 1 <= drawn.count("full") <= 8
+    assert drawn.count("decoder") == 0
+    drawn.clear()
+    monkeypatch.setattr(Rehearsal, "draw", lambda *a: drawn.append("decoder") or draw(*a))
+    tuned(load("samari-tiny").model, steps=10, check_every=10, rehearsal=0.5)
+    assert 1 <= drawn.count("decoder") <= 9
+
+
 def test_wrong_values_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="method is 'half'; known are decoder, lora, full"):
         FinetuneConfig(method="half")
     with pytest.raises(InputError, match=r"held_out is 1\.5"):
         FinetuneConfig(held_out=1.5)
+    with pytest.raises(InputError, match=r"rehearsal is 1\.0; it must be at least 0 and below 1"):
+        FinetuneConfig(rehearsal=1.0)
     with pytest.raises(InputError, match="seed is -1"):
         FinetuneConfig(seed=-1)
     with pytest.raises(InputError, match="minutes is nan"):

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samari.train import cli_finetune
 
@@ -27,7 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--out", type=Path, required=True, help="gets checkpoint.pt and log.jsonl")
     run.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     run.add_argument(
-        "--weights", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run"
+        "--weights",
+        metavar="CHECKPOINT|MODEL",
+        help="begin with the weights of another run (its checkpoint.pt), or those of a model",
     )
     run.add_argument("--workers", type=int, default=1, help="processes that prepare batches")
     run.add_argument("--device", default="cpu", help="cpu (default), cuda, mps or auto")
@@ -82,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from samari.train.loop import CHECKPOINT, train
     from samari.train.parallel import join_processes, own_device, rank
     from samari.train.stream import synthetic_samples
-    from samari.train.trainer import Trainer, read_checkpoint
+    from samari.train.trainer import Trainer
     from samari.train.validation import Validation
 
     # A line of the log takes the place of the line that tells how far it is.
@@ -103,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
     join_processes(device)
     trainer = Trainer.load(kept, config, device) if arguments.resume else Trainer(config, device)
     if arguments.weights is not None:
-        trainer.take_weights(read_checkpoint(arguments.weights))
+        trainer.take_weights(_beginning(arguments.weights))
     validation = None
     if config.val_every and not rank():
         held = load_samples(arguments.data, "val")
@@ -119,6 +121,16 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     print(f"{trainer.step} steps done, checkpoint in {kept}")
     return 0
+
+
+def _beginning(name: str) -> dict[str, Any]:
+    """Return the weights of a checkpoint, or those of a model given by name or folder."""
+    from samari.train.trainer import read_checkpoint
+    from samari.zoo import load
+
+    if Path(name).is_file():
+        return read_checkpoint(Path(name))
+    return {"model": load(name).model.state_dict()}
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -50,6 +50,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="SHARE",
         help="share that is not trained on but measures the gain (default: 0.2)",
     )
+    tune.add_argument(
+        "--rehearsal",
+        type=float,
+        metavar="SHARE",
+        help="share of the steps on generated pictures, so that less is forgotten (default: 0.4 "
+        "for lora and full, 0 for decoder)",
+    )
     tune.add_argument("--rate", type=float, help="learning rate (default: that of the method)")
     tune.add_argument("--seed", type=int, default=0)
     tune.set_defaults(run=_finetune)
@@ -71,6 +78,7 @@ def _finetune(arguments: argparse.Namespace) -> int:
         steps=arguments.steps,
         minutes=arguments.minutes,
         held_out=arguments.held_out,
+        rehearsal=arguments.rehearsal,
         rate=arguments.rate,
         seed=arguments.seed,
     )

@@ -116,6 +116,9 @@ class TrainConfig:
     precision : str
         ``float32``, or ``bfloat16``: products in bfloat16, weights and losses in float32 (torch's
         autocast), for processors and graphics cards that multiply in it.
+    new_layers : tuple of int
+        Encoder blocks, from 0, that are not in the weights which the run begins with (see
+        `samari.train.grow`).
     val_every : int
         Steps between looks at validation images; 0: none.
     val_images : int
@@ -140,6 +143,7 @@ class TrainConfig:
     ema: float = 0.998
     threads: int = 0
     precision: str = "float32"
+    new_layers: tuple[int, ...] = ()
     val_every: int = 0
     val_images: int = 16
 
@@ -226,6 +230,8 @@ class TrainConfig:
         if "scale" in values:
             low, high = values["scale"]
             values["scale"] = (float(low), float(high))
+        if "new_layers" in values:
+            values["new_layers"] = tuple(int(number) for number in data["new_layers"])
         return cls(**values)
 
 

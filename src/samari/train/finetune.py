@@ -21,6 +21,8 @@ from samari.train.average import follow
 from samari.train.config import Stage
 from samari.train.lessons import LessonBook, lessons_of
 from samari.train.lora import add_lora, merge_lora
+from samari.train.muon import Muon, hidden_matrices
+from samari.train.rehearsal import Rehearsal
 from samari.train.simulate import Simulation, choose_targets
 from samari.train.trial import Trial, try_out
 
@@ -30,14 +32,17 @@ if TYPE_CHECKING:
     from samari.sam.model import SamModel
     from samari.train.data import Sample
 
-#: What learns, with the learning rate that suits it.
-METHODS = {"decoder": 2e-4, "lora": 3e-4, "full": 1e-4}
+#: What learns, with the learning rate that suits it, and the share of rehearsal. The decoder alone
+#: forgets little, and to encode more pictures takes most of its time.
+METHODS = {"decoder": (2e-4, 0.0), "lora": (3e-4, 0.4), "full": (5e-4, 0.4)}
 #: What is asked in a picture; where small objects are seen enlarged, it is boxes alone.
 _CLICKS_TOO = Stage(1, correction_share=0.4, box_share=0.4)
 _BOXES_ONLY = Stage(1, correction_share=0.4, box_share=1.0)
 #: Tokens a side of what a learning encoder sees at once, if its pictures may be of any size: its
 #: attention takes the fourth power of the side.
 _WINDOW = 32
+#: Weight of what holds the encoder to what it made of the generator's pictures.
+_HOLD = 4.0
 #: A gain of mean IoU that counts as one.
 _GAIN = 0.005
 
@@ -50,7 +55,7 @@ class FinetuneConfig:
     ----------
     method : str
         ``decoder``: the mask decoder learns. ``lora``: and low-rank changes of the encoder's
-        attention. ``full``: everything.
+        attention. ``full``: everything, the matrices of the layers by `samari.train.muon`.
     steps : int
         At most so many; the learning rate falls to zero towards the last.
     minutes : float
@@ -65,6 +70,9 @@ class FinetuneConfig:
         Objects prompted a step.
     rank : int
         Of ``lora``.
+    rehearsal : float, optional
+        Share of the steps that go to the generator's pictures, so that less is forgotten (see
+        `samari.train.rehearsal`); by default that of the method.
     rate : float, optional
         Learning rate; by default that of the method.
     seed : int
@@ -78,6 +86,7 @@ class FinetuneConfig:
     patience: int = 4
     prompts: int = 8
     rank: int = 4
+    rehearsal: float | None = None
     rate: float | None = None
     seed: int = 0
 
@@ -87,6 +96,8 @@ class FinetuneConfig:
             raise InputError(f"method is {self.method!r}; known are {', '.join(METHODS)}")
         if not 0 < self.held_out < 1:
             raise InputError(f"held_out is {self.held_out}; it must lie between 0 and 1")
+        if self.rehearsal is not None and not 0 <= self.rehearsal < 1:
+            raise InputError(f"rehearsal is {self.rehearsal}; it must be at least 0 and below 1")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; it must not be less than 0")
         for name in ("steps", "minutes", "check_every", "patience", "prompts", "rank", "rate"):
@@ -191,11 +202,12 @@ def finetune_steps(
     frozen = config.method == "decoder"
     tests = lessons_of(model, held, rng, most=24)
     book = LessonBook(model, trained, seed=config.seed)
+    rate, share = METHODS[config.method]
+    rate = rate if config.rate is None else config.rate
+    share = share if config.rehearsal is None else config.rehearsal
+    rehearsal = Rehearsal(model, learns=not frozen, seed=config.seed) if share else None
     parameters = _learners(model, config)
-    optimizer = torch.optim.AdamW(
-        parameters, lr=config.rate or METHODS[config.method], weight_decay=0.01
-    )
-    base = optimizer.param_groups[0]["lr"]
+    optimizers = _optimizers(model, parameters, config)
     start = Progress(0, config.steps, None, None)
     before = best = yield from try_out(model, tests, start, keep=frozen)
     curve, best_step, kept = [(0, before)], 0, _weights_of(parameters)
@@ -206,10 +218,13 @@ def finetune_steps(
     step, since, ended = 0, 0, "steps"
     last: Trial | None = None
     while step < config.steps:
-        optimizer.param_groups[0]["lr"] = base * _schedule(step, config.steps)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = rate * _schedule(step, config.steps)
+            optimizer.zero_grad(set_to_none=True)
         here = Progress(step, config.steps, last, best)
-        lesson = book.draw(step, rng)
-        if not (frozen or rule.pad):
+        rehearsed = rehearsal if rng.random() < share else None
+        lesson = (rehearsed or book).draw(rng)
+        if not (frozen or rule.pad or rehearsed):
             lesson = lesson.window(_WINDOW * rule.patch, rule.patch, rng)
         if frozen:
             features = yield from lesson.kept_features(model, here)
@@ -218,12 +233,14 @@ def finetune_steps(
         targets = choose_targets(lesson.labels, config.prompts, stride, rng)
         stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
         loss, _ = Simulation(model, features, targets, stage, generator).run()
+        if rehearsed is not None:
+            loss = loss + _HOLD * rehearsed.drift(lesson, features)
         if not torch.isfinite(loss):
             raise InputError(f"the loss is {float(loss)} at step {step}: lower the rate")
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         step += 1
         # Of the last fifty steps or so: single steps are noisy.
         follow(average, parameters, step, 0.98)
@@ -276,6 +293,19 @@ def _learners(model: SamModel, config: FinetuneConfig) -> list[torch.nn.Paramete
     for parameter in parameters:
         parameter.requires_grad_(True)
     return parameters
+
+
+def _optimizers(
+    model: SamModel, parameters: Sequence[torch.nn.Parameter], config: FinetuneConfig
+) -> list[torch.optim.Optimizer]:
+    """Return what steps: AdamW, and where whole layers learn Muon for their matrices."""
+    matrices = hidden_matrices(model) if config.method == "full" else set()
+    rest = [parameter for parameter in parameters if id(parameter) not in matrices]
+    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, weight_decay=0.01)]
+    if matrices:
+        held = [parameter for parameter in parameters if id(parameter) in matrices]
+        made.append(Muon([{"params": held, "weight_decay": 0.01}]))
+    return made
 
 
 def _weights_of(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor]:

@@ -215,9 +215,11 @@ class LessonBook:
             raise InputError("there is no object to learn from")
         self._coming = _pictures(model, samples, np.random.default_rng([seed, 11]))
         self._lessons: list[Lesson] = []
+        self._drawn = 0
 
-    def draw(self, step: int, rng: np.random.Generator) -> Lesson:
-        """Return the lesson of a step: a new one every so many steps, or one of those at random."""
+    def draw(self, rng: np.random.Generator) -> Lesson:
+        """Return a lesson: every so many times a new one, or one of those at random."""
+        step, self._drawn = self._drawn, self._drawn + 1
         if len(self._lessons) * _EVERY <= step and len(self._lessons) < _MOST:
             lesson = next(self._coming)
             self._lessons.append(lesson)

@@ -17,6 +17,8 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from samari.sam.model import SamModel
+
 #: Coefficients of the quintic iteration (Jordan et al.): steepest at 0 among those that converge.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
@@ -43,6 +45,17 @@ def orthogonalised(matrices: torch.Tensor, rounds: int = 5) -> torch.Tensor:
         gram = x @ x.transpose(1, 2)
         x = a * x + (b * gram + c * gram @ gram) @ x
     return x.transpose(1, 2) if tall else x
+
+
+def hidden_matrices(model: SamModel) -> set[int]:
+    """Return the ids of what Muon trains: the linear layers of encoder blocks and transformer."""
+    trunks = (*model.vision_encoder.layers, model.mask_decoder.transformer)
+    return {
+        id(module.weight)
+        for trunk in trunks
+        for module in trunk.modules()
+        if isinstance(module, torch.nn.Linear)
+    }
 
 
 class Muon(torch.optim.Optimizer):

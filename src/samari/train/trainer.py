@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from samari.engine.frames import PIXEL_MEAN, PIXEL_STD
 from samari.errors import InputError
@@ -20,11 +21,13 @@ from samari.train import parallel
 from samari.train.average import follow
 from samari.train.build import build_model
 from samari.train.config import TrainConfig
-from samari.train.muon import Muon
+from samari.train.grow import deepened
+from samari.train.muon import Muon, hidden_matrices
 from samari.train.pretrain import DenseHead, dense_loss
 from samari.train.simulate import Simulation, choose_targets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from samari.sam.model import SamModel
@@ -71,7 +74,7 @@ class Trainer:
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         # Weight decay on matrices only; the factor on the rate is kept in the group.
-        hidden = _hidden_matrices(self.model) if self.config.optimizer == "muon" else set()
+        hidden = hidden_matrices(self.model) if self.config.optimizer == "muon" else set()
         encoder = {id(p) for p in self.model.vision_encoder.parameters()}
         groups: dict[tuple[bool, bool, bool], list[torch.nn.Parameter]] = {}
         for p in [*self.model.parameters(), *self.head.parameters()]:
@@ -124,10 +127,17 @@ class Trainer:
         follow(self.ema.values(), self.model.state_dict().values(), self.step, self.config.ema)
         return {"loss": float(loss.detach()), "norm": float(norm), "lr": rate, **figures}
 
-    def _precision(self) -> contextlib.AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
         if self.config.precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            if self.device.type == "cpu":
+                # torch's fused attention is slower backwards in bfloat16 than its own products.
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            yield
 
     def _loss(self, batch: Batch, stage: Stage) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(not stage.freeze_encoder):
@@ -194,7 +204,7 @@ class Trainer:
         """
         state = read_checkpoint(path)
         trainer = cls(config or TrainConfig.from_dict(state["config"]), device)
-        trainer.take_weights(state)
+        trainer._set_weights(state)
         trainer.step = int(state["step"])
         trainer.ema = {name: value.to(device) for name, value in state["ema"].items()}
         held = state.get("optimizers", ())
@@ -213,14 +223,24 @@ class Trainer:
     def take_weights(self, state: dict[str, Any]) -> None:
         """Take the weights of a checkpoint, given as its data; the step stays as it is.
 
+        Those of a finished model have no ``head``: it begins afresh. Encoder blocks that the config
+        calls new are not in them, and begin as ones that change nothing.
+
         Raises
         ------
         InputError
             They are those of another model.
         """
+        if self.config.new_layers:
+            encoder = self.model.config.vision_config
+            state = {**state, "model": deepened(state["model"], encoder, self.config.new_layers)}
+        self._set_weights(state)
+
+    def _set_weights(self, state: dict[str, Any]) -> None:
         try:
             self.model.load_state_dict(state["model"])
-            self.head.load_state_dict(state["head"])
+            if "head" in state:
+                self.head.load_state_dict(state["head"])
         except RuntimeError as error:
             raise InputError(f"the checkpoint is one of another model: {error}") from error
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -243,14 +263,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not {"step", "config", "model", "head", "ema"} <= set(state):
         raise InputError(f"{path} is no checkpoint of samari train run")
     return state
-
-
-def _hidden_matrices(model: SamModel) -> set[int]:
-    """Return the ids of what Muon trains: the linear layers of encoder blocks and transformer."""
-    trunks = (*model.vision_encoder.layers, model.mask_decoder.transformer)
-    return {
-        id(module.weight)
-        for trunk in trunks
-        for module in trunk.modules()
-        if isinstance(module, torch.nn.Linear)
-    }
