@@ -8,7 +8,6 @@ picture is encoded once, so a step costs what some clicks cost.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,17 +16,15 @@ import torch
 
 from samari.engine.frames import LOGITS_PER_TOKEN, FrameRule
 from samari.errors import InputError
-from samari.train.average import follow
 from samari.train.config import Stage
+from samari.train.learner import Learner
 from samari.train.lessons import LessonBook, lessons_of
-from samari.train.lora import add_lora, merge_lora
-from samari.train.muon import Muon, hidden_matrices
 from samari.train.rehearsal import Rehearsal
 from samari.train.simulate import Simulation, choose_targets
 from samari.train.trial import Trial, try_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from samari.sam.model import SamModel
     from samari.train.data import Sample
@@ -195,76 +192,103 @@ def finetune_steps(
     config = config or FinetuneConfig()
     began = time.monotonic()
     rng = np.random.default_rng([config.seed, 7])
-    generator = torch.Generator().manual_seed(config.seed)
-    rule = FrameRule.of(model.config)
-    model.limit_attention(rule.reach)
-    model.requires_grad_(False)
+    model.limit_attention(FrameRule.of(model.config).reach)
     frozen = config.method == "decoder"
     tests = lessons_of(model, held, rng, most=24)
-    book = LessonBook(model, trained, seed=config.seed)
-    rate, share = METHODS[config.method]
-    rate = rate if config.rate is None else config.rate
-    share = share if config.rehearsal is None else config.rehearsal
-    rehearsal = Rehearsal(model, learns=not frozen, seed=config.seed) if share else None
-    parameters = _learners(model, config)
-    optimizers = _optimizers(model, parameters, config)
+    course = _Course(model, trained, config, rng)
+    learner = Learner(model, config.method, config.rank, config.seed)
+    rate = METHODS[config.method][0] if config.rate is None else config.rate
     start = Progress(0, config.steps, None, None)
     before = best = yield from try_out(model, tests, start, keep=frozen)
-    curve, best_step, kept = [(0, before)], 0, _weights_of(parameters)
-    average = _weights_of(parameters)
-    stride = rule.patch // LOGITS_PER_TOKEN
+    curve, best_step = [(0, before)], 0
     # Over the whole schedule: as long as the rate is high, a gain takes more steps to be seen.
     between = config.check_every or max(1, config.steps // 15)
     step, since, ended = 0, 0, "steps"
     last: Trial | None = None
     while step < config.steps:
-        for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = rate * _schedule(step, config.steps)
-            optimizer.zero_grad(set_to_none=True)
-        here = Progress(step, config.steps, last, best)
-        rehearsed = rehearsal if rng.random() < share else None
-        lesson = (rehearsed or book).draw(rng)
-        if not (frozen or rule.pad or rehearsed):
-            lesson = lesson.window(_WINDOW * rule.patch, rule.patch, rng)
-        if frozen:
-            features = yield from lesson.kept_features(model, here)
-        else:
-            features = lesson.features(model)
-        targets = choose_targets(lesson.labels, config.prompts, stride, rng)
-        stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
-        loss, _ = Simulation(model, features, targets, stage, generator).run()
-        if rehearsed is not None:
-            loss = loss + _HOLD * rehearsed.drift(lesson, features)
-        if not torch.isfinite(loss):
-            raise InputError(f"the loss is {float(loss)} at step {step}: lower the rate")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+        loss = yield from course.loss(Progress(step, config.steps, last, best))
+        learner.step(loss, rate * _schedule(step, config.steps))
         step += 1
-        # Of the last fifty steps or so: single steps are noisy.
-        follow(average, parameters, step, 0.98)
         here = Progress(step, config.steps, last, best)
         yield here
         late = time.monotonic() - began > 60 * config.minutes
         if step % between and step < config.steps and not late:
             continue
-        with _weights(parameters, average):
+        with learner.averaged():
             last = yield from try_out(model, tests, here, keep=frozen)
         curve.append((step, last))
         if last.mean > best.mean + _GAIN:
             best, best_step, since = last, step, 0
-            kept = [value.clone() for value in average]
+            learner.keep()
         else:
             since += 1
         if late or since >= config.patience:
             ended = "minutes" if late else "flat"
             break
-    _set(parameters, kept)
-    merge_lora(model.vision_encoder)
-    model.requires_grad_(False)
+    learner.finish()
     seconds = time.monotonic() - began
     return Finetuned(before, best, best_step, step, seconds, ended, tuple(curve))
+
+
+class _Course:
+    """What is asked step by step: objects of the user's pictures, and of generated ones.
+
+    Parameters
+    ----------
+    model : SamModel
+        As it is before the first step.
+    trained : sequence of Sample
+    config : FinetuneConfig
+    rng : numpy.random.Generator
+    """
+
+    def __init__(
+        self,
+        model: SamModel,
+        trained: Sequence[Sample],
+        config: FinetuneConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self._model, self._rng, self._prompts = model, rng, config.prompts
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._rule = FrameRule.of(model.config)
+        self._encoder_learns = config.method != "decoder"
+        self._book = LessonBook(model, trained, seed=config.seed)
+        share = METHODS[config.method][1] if config.rehearsal is None else config.rehearsal
+        self._share, self._rehearsal = share, None
+        if share:
+            learns = self._encoder_learns
+            self._rehearsal = Rehearsal(model, learns=learns, seed=config.seed)
+
+    def loss(self, tell: Progress) -> Generator[Progress, None, torch.Tensor]:
+        """Return the loss of the next step; ``tell`` is yielded while a picture is encoded.
+
+        Raises
+        ------
+        InputError
+            It is not finite.
+        """
+        rehearsal = self._rehearsal if self._rng.random() < self._share else None
+        if rehearsal is not None:
+            lesson = rehearsal.draw(self._rng)
+        else:
+            lesson = self._book.draw(self._rng)
+            if self._encoder_learns and not self._rule.pad:
+                patch = self._rule.patch
+                lesson = lesson.window(_WINDOW * patch, patch, self._rng)
+        if self._encoder_learns:
+            features = lesson.features(self._model)
+        else:
+            features = yield from lesson.kept_features(self._model, tell)
+        stride = self._rule.patch // LOGITS_PER_TOKEN
+        targets = choose_targets(lesson.labels, self._prompts, stride, self._rng)
+        stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
+        loss, _ = Simulation(self._model, features, targets, stage, self._generator).run()
+        if rehearsal is not None:
+            loss = loss + _HOLD * rehearsal.drift(lesson, features)
+        if not torch.isfinite(loss):
+            raise InputError(f"the loss is {float(loss)} after step {tell.step}: lower the rate")
+        return loss
 
 
 def told_steps(
@@ -281,54 +305,6 @@ def told_steps(
         if told is not None:
             told(progress)
         yield progress.step, progress.steps
-
-
-def _learners(model: SamModel, config: FinetuneConfig) -> list[torch.nn.Parameter]:
-    """Choose what learns, and let it."""
-    parameters = list(model.mask_decoder.parameters())
-    if config.method == "lora":
-        parameters += add_lora(model.vision_encoder, config.rank, config.seed)
-    elif config.method == "full":
-        parameters = list(model.parameters())
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    return parameters
-
-
-def _optimizers(
-    model: SamModel, parameters: Sequence[torch.nn.Parameter], config: FinetuneConfig
-) -> list[torch.optim.Optimizer]:
-    """Return what steps: AdamW, and where whole layers learn Muon for their matrices."""
-    matrices = hidden_matrices(model) if config.method == "full" else set()
-    rest = [parameter for parameter in parameters if id(parameter) not in matrices]
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, weight_decay=0.01)]
-    if matrices:
-        held = [parameter for parameter in parameters if id(parameter) in matrices]
-        made.append(Muon([{"params": held, "weight_decay": 0.01}]))
-    return made
-
-
-def _weights_of(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor]:
-    return [parameter.detach().clone() for parameter in parameters]
-
-
-@torch.no_grad()
-def _set(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
-    for parameter, value in zip(parameters, values, strict=True):
-        parameter.copy_(value)
-
-
-@contextmanager
-def _weights(
-    parameters: Sequence[torch.nn.Parameter], values: Sequence[torch.Tensor]
-) -> Iterator[None]:
-    """Let the parameters have other values as long as the block runs."""
-    own = _weights_of(parameters)
-    _set(parameters, values)
-    try:
-        yield
-    finally:
-        _set(parameters, own)
 
 
 def _schedule(step: int, steps: int, warmup: int = 20) -> float:
