@@ -32,7 +32,7 @@ def labelled(
     monkeypatch.setenv("SAMARI_MODELS", str(tmp_path))
     monkeypatch.setattr(workshop, "segmenter", Workshop().segmenter)
     monkeypatch.setattr(improve_panel, "_STEPS", 40)
-    monkeypatch.setattr("samari.train.finetune.METHODS", {"decoder": (2e-3, 0.0)})
+    monkeypatch.setattr("samari.train.finetune.METHODS", {"decoder": 2e-3})
     picture = domes(0, (192, 288))
     from napari.components import ViewerModel
 
@@ -114,7 +114,7 @@ def test_cancel_leaves_everything_as_it_was(
 def test_without_a_gain_nothing_is_offered(
     labelled: tuple[Any, ImprovePanel], qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samari.train.finetune.METHODS", {"decoder": (1e-12, 0.0)})
+    monkeypatch.setattr("samari.train.finetune.METHODS", {"decoder": 1e-12})
     monkeypatch.setattr(improve_panel, "_STEPS", 2)
     _c, panel = labelled
     panel.start.click()

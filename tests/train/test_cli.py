@@ -58,10 +58,22 @@ def test_train_then_export_then_evaluate(
         command(*run, "--resume", "--weights", str(tmp_path / "o" / "checkpoint.pt"))
     assert command(*run, "--workers", "0", "--resume") == 0
     again = [*run[:-1], str(tmp_path / "again"), "--workers", "0", "--weights"]
-    with pytest.raises(InputError, match=r"image\.png cannot be read as a checkpoint"):
+    with pytest.raises(
+        InputError, match=r"--weights: .*image\.png is no checkpoint, .* weight file"
+    ):
         command(*again, str(data / "image.png"))
+    with pytest.raises(InputError, match="--weights: no checkpoint at tiny; and "):
+        command(*again, "tiny")
     assert command(*again, str(tmp_path / "o" / "checkpoint.pt")) == 0
     assert command("export", str(tmp_path / "o" / "checkpoint.pt"), str(tmp_path / "model")) == 0
+    # A model, as a folder or as its file, lends its weights as well.
+    for number, place in enumerate([tmp_path / "model", tmp_path / "model" / "model.safetensors"]):
+        third = [*run[:-1], str(tmp_path / f"third{number}"), "--workers", "0"]
+        assert command(*third, "--weights", str(place)) == 0
+    (tmp_path / "config.json").write_text(json.dumps({**config.to_dict(), "new_layers": [1]}))
+    with pytest.raises(InputError, match=r"new_layers \[1\] .* give --weights"):
+        command(*run[:-1], str(tmp_path / "new"))
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     capsys.readouterr()
     score = ["evaluate", "--data", str(data), "--model", str(tmp_path / "model"), "--set", "test"]
     assert command(*score, "--clicks", "1") == 0
@@ -161,7 +173,7 @@ def test_finetune_without_a_gain_writes_nothing_and_says_so(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(METHODS, "decoder", (1e-12, 0.0))
+    monkeypatch.setitem(METHODS, "decoder", 1e-12)
     folder = tmp_path / "better"
     assert command("finetune", *own, "-o", str(folder), "--steps", "3") == 1
     assert "Nothing was gained" in capsys.readouterr().out

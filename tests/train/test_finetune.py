@@ -11,8 +11,9 @@ from tests.helpers.domes import domes
 from samari.engine.steps import result_of
 from samari.errors import InputError
 from samari.train.finetune import METHODS, FinetuneConfig, Finetuned, Progress, finetune_steps
+from samari.train.learner import Learner
 from samari.train.lessons import lessons_of
-from samari.train.rehearsal import Rehearsal
+from samari.train.rehearsal import Rehearsal, drift
 from samari.train.trial import try_out
 from samari.zoo import load
 
@@ -93,11 +94,13 @@ def test_looks_are_spread_over_the_schedule(model: SamModel) -> None:
     assert [step for step, _ in tuned(model, steps=2, rate=1e-12).curve] == [0, 1, 2]
 
 
-def test_the_same_seed_gives_the_same_weights() -> None:
+@pytest.mark.parametrize("method", ["decoder", "full"])
+def test_the_same_seed_gives_the_same_weights(method: str) -> None:
     made = []
     for seed in (0, 0, 1):
         model = load("samari-tiny").model
-        assert tuned(model, steps=16, check_every=8, rate=1e-3, prompts=4, seed=seed).gained
+        config: dict[str, Any] = {"method": method, "steps": 12, "check_every": 6, "prompts": 2}
+        assert tuned(model, rate=1e-3, seed=seed, **config).gained
         made.append(weights(model))
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
     assert any(not torch.equal(made[0][name], made[2][name]) for name in made[0])
@@ -127,32 +130,72 @@ def test_an_encoder_that_stays_encodes_each_picture_once(
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_rehearsal_keeps_what_the_model_made_of_other_pictures(method: str) -> None:
-    drifts = {}
-    for share in (0.0, 0.5):
+def test_what_holds_the_encoder_keeps_what_it_made_of_other_pictures(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drifts = []
+    for weight in (0.0, 20.0):
+        monkeypatch.setattr("samari.train.finetune._HOLD", weight)
         model = load("samari-tiny").model
-        before = Rehearsal(model, learns=True, seed=5)
+        before = Rehearsal(model, window=0, learns=True, seed=5)
         lesson = before.draw(np.random.default_rng(0))
-        assert before.drift(lesson, lesson.features(model)) < 1e-9
-        result = tuned(model, method=method, steps=16, check_every=8, rate=2e-3, rehearsal=share)
-        assert result.gained
-        drifts[share] = float(before.drift(lesson, lesson.features(model)))
-    assert 0 < drifts[0.5] < 0.7 * drifts[0.0]
+        known = result_of(before.recall(lesson, None))
+        assert known is not None
+        assert drift(lesson.features(model), known) < 1e-9
+        # One look, at the end: both have made the same steps on the same pictures.
+        steps = {"steps": 12, "check_every": 12, "rate": 2e-3}
+        assert tuned(model, method=method, rehearsal=0.5, **steps).gained
+        drifts.append(float(drift(lesson.features(model), known)))
+    assert 0 < drifts[1] < 0.8 * drifts[0]
 
 
-def test_by_default_what_changes_the_encoder_is_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
+@pytest.mark.parametrize(
+    ("method", "asked", "share"),
+    [
+        ("decoder", None, 0.0),
+        ("lora", None, 0.4),
+        ("full", None, 0.4),
+        ("decoder", 0.5, 0.5),
+        ("full", 0.0, 0.0),
+    ],
+)
+def test_so_many_steps_go_to_generated_pictures(
+    monkeypatch: pytest.MonkeyPatch, method: str, asked: float | None, share: float
+) -> None:
+    drawn: list[int] = []
     draw = Rehearsal.draw
-    for method in ("decoder", "lora", "full"):
-        monkeypatch.setattr(Rehearsal, "draw", lambda *a, m=method: drawn.append(m) or draw(*a))
-        tuned(load("samari-tiny").model, method=method, steps=10, check_every=10)
-    assert 1 <= drawn.count("lora") <= 8
-    assert 1 <= drawn.count("full") <= 8
-    assert drawn.count("decoder") == 0
-    drawn.clear()
-    monkeypatch.setattr(Rehearsal, "draw", lambda *a: drawn.append("decoder") or draw(*a))
-    tuned(load("samari-tiny").model, steps=10, check_every=10, rehearsal=0.5)
-    assert 1 <= drawn.count("decoder") <= 9
+    monkeypatch.setattr(Rehearsal, "draw", lambda *a: drawn.append(1) or draw(*a))
+    config: dict[str, Any] = {"method": method, "steps": 30, "prompts": 1, "seed": 2}
+    result = tuned(load("samari-tiny").model, check_every=30, rehearsal=asked, **config)
+    assert result.rehearsal == share
+    assert len(drawn) == pytest.approx(30 * share, abs=4 if share else 0)
+    assert result.rate == {"decoder": 2e-4, "lora": 3e-4, "full": 5e-4}[method]
+
+
+def test_a_model_that_pads_rehearses_whole_pictures_and_others_a_part() -> None:
+    model = load("samari-tiny").model
+    rng = np.random.default_rng(0)
+    parts = Rehearsal(model, window=128, learns=True)
+    lesson = parts.draw(rng)
+    assert lesson.pixels.shape == (1, 3, 128, 128)
+    known = result_of(parts.recall(lesson, None))
+    assert known is not None
+    assert known.shape == (1, 128, 16, 16)
+    assert result_of(parts.recall(lesson, None)) is known
+    whole = Rehearsal(model, window=0, learns=False)
+    assert whole.draw(rng).pixels.shape == (1, 3, 256, 256)
+    assert result_of(whole.recall(lesson, None)) is None
+
+
+def test_muon_steps_the_matrices_of_small_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load("samari-tiny").model
+    assert Learner(model, "full").by_muon
+    assert not Learner(model, "decoder").by_muon
+    assert not Learner(model, "lora").by_muon
+    monkeypatch.setattr("samari.train.learner._SMALL", 10_000)
+    assert not Learner(load("samari-tiny").model, "full").by_muon
+    steps = {"steps": 2, "check_every": 2, "prompts": 1}
+    assert tuned(load("samari-tiny").model, method="full", **steps).rate == 1e-4
 
 
 def test_wrong_values_are_refused_by_name() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,33 +62,34 @@ def test_new_blocks_learn_and_a_stopped_run_goes_on(
     begun = small.train_step(batch)["loss"]
     assert trainer.train_step(batch)["loss"] == pytest.approx(begun, rel=1e-5)
     train(trainer, [discs], tmp_path)
-    assert trainer.model.vision_encoder.blocks[1].mlp.lin2.weight.abs().sum() > 0
+    assert trainer.model.vision_encoder.blocks[1].mlp.lin2.weight.abs().mean() > 1e-4
     again = Trainer.load(tmp_path / CHECKPOINT)
     assert again.step == 3
     for name, value in trainer.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize(
-    ("new", "words"),
-    [
-        ((1, 1), r"new_layers is \[1, 1\]; they must be different, from 0 to 2"),
-        ((3,), r"new_layers is \[3\]"),
-        ((0, 1), "have 2 encoder blocks and the model has 3, of which 2 are new: 1 must be there"),
-    ],
-)
-def test_numbers_that_do_not_fit_are_refused(
-    make_config: Callable[..., TrainConfig], new: tuple[int, ...], words: str
+@pytest.mark.parametrize("new", [[1, 1], [3], [-1], ["1"], 1, "12"])
+def test_numbers_that_no_block_has_are_refused(
+    make_config: Callable[..., TrainConfig], new: Any
 ) -> None:
-    small = Trainer(make_config([{"steps": 1}]))
-    config = make_config([{"steps": 1}], model=deeper(3, [2]))
-    trainer = Trainer(dataclasses.replace(config, new_layers=new))
+    words = f"new_layers is .*{new if isinstance(new, int) else new[0]}.* from 0 to 2"
     with pytest.raises(InputError, match=words):
-        trainer.take_weights({"model": small.model.state_dict()})
+        make_config([{"steps": 1}], model=deeper(3, [2]), new_layers=new)
+
+
+def test_weights_that_have_all_blocks_already_are_refused(
+    make_config: Callable[..., TrainConfig],
+) -> None:
+    config = make_config([{"steps": 1}], model=deeper(3, [2]), new_layers=[1])
+    whole = {"model": Trainer(config).model.state_dict()}
+    words = r"have 3 encoder blocks; .* of which new_layers \[1\] are new: 2 are wanted"
+    with pytest.raises(InputError, match=words):
+        Trainer(config).take_weights(whole)
 
 
 def test_a_kind_of_block_that_is_not_there_cannot_be_copied() -> None:
     windows = SamModel(SamConfig.from_dict(deeper(2, [])))
     config = SamConfig.from_dict(deeper(3, [1])).vision_config
-    with pytest.raises(InputError, match="new block 1 is of a kind"):
+    with pytest.raises(InputError, match="block 1, a global one, and the weights have none"):
         deepened(windows.state_dict(), config, [1])

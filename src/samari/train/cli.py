@@ -96,16 +96,22 @@ def _run(arguments: argparse.Namespace) -> int:
         raise InputError("--resume goes on with the run's own weights: leave --weights out")
     if kept.exists() and not arguments.resume:
         raise InputError(f"{kept} exists: give --resume to go on, or another --out")
+    if config.new_layers and not arguments.resume and arguments.weights is None:
+        raise InputError(
+            f"new_layers {list(config.new_layers)} in the config needs the weights of a model "
+            "without them: give --weights"
+        )
     if config.val_every and arguments.data is None:
         raise InputError("val_every in the config needs validation images: give --data")
     device = choose_device(own_device(arguments.device))
+    weights = None if arguments.weights is None else _beginning(arguments.weights)
     samples = synthetic_samples(config.synthetic, config.seed, arguments.out / "synthetic.npz")
     if arguments.data is not None:
         samples += load_samples(arguments.data, "train")
     join_processes(device)
     trainer = Trainer.load(kept, config, device) if arguments.resume else Trainer(config, device)
-    if arguments.weights is not None:
-        trainer.take_weights(_beginning(arguments.weights))
+    if weights is not None:
+        trainer.take_weights(weights)
     validation = None
     if config.val_every and not rank():
         held = load_samples(arguments.data, "val")
@@ -124,13 +130,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _beginning(name: str) -> dict[str, Any]:
-    """Return the weights of a checkpoint, or those of a model given by name or folder."""
+    """Return the weights of a checkpoint, or those of a model given as elsewhere."""
+    from samari.errors import InputError, ModelError
     from samari.train.trainer import read_checkpoint
     from samari.zoo import load
 
-    if Path(name).is_file():
+    try:
         return read_checkpoint(Path(name))
-    return {"model": load(name).model.state_dict()}
+    except InputError as no_checkpoint:
+        try:
+            return {"model": load(name).model.state_dict()}
+        except ModelError as no_model:
+            raise InputError(f"--weights: {no_checkpoint}; and {no_model}") from no_model
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

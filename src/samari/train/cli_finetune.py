@@ -161,7 +161,7 @@ def _record(
     return {
         "samari": __version__,
         "from": {"model": model, "hash": content},
-        "config": asdict(config),
+        "config": {**asdict(config), "rate": result.rate, "rehearsal": result.rehearsal},
         "steps": result.steps,
         "best_step": result.best_step,
         "seconds": round(result.seconds, 1),

@@ -153,6 +153,13 @@ class TrainConfig:
             value = getattr(self, name)
             if value not in known:
                 raise InputError(f"{name} is {value!r}; known are {', '.join(known)}")
+        layers = int(self.model.get("vision_config", {}).get("num_hidden_layers", 12))
+        places = self.new_layers if isinstance(self.new_layers, tuple) else (None,)
+        if set(places) - set(range(layers)) or len(set(places)) < len(places):
+            raise InputError(
+                f"new_layers is {self.new_layers!r}; it must be a list of different numbers from 0 "
+                f"to {layers - 1}, the model's last encoder block"
+            )
         if self.val_every < 0 or self.val_images < 2:
             raise InputError(
                 f"val_every is {self.val_every} and val_images {self.val_images}; they must not be "
@@ -230,8 +237,8 @@ class TrainConfig:
         if "scale" in values:
             low, high = values["scale"]
             values["scale"] = (float(low), float(high))
-        if "new_layers" in values:
-            values["new_layers"] = tuple(int(number) for number in data["new_layers"])
+        if isinstance(values.get("new_layers"), list):
+            values["new_layers"] = tuple(data["new_layers"])
         return cls(**values)
 
 

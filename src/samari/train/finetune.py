@@ -8,7 +8,7 @@ picture is encoded once, so a step costs what some clicks cost.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from samari.errors import InputError
 from samari.train.config import Stage
 from samari.train.learner import Learner
 from samari.train.lessons import LessonBook, lessons_of
-from samari.train.rehearsal import Rehearsal
+from samari.train.rehearsal import Rehearsal, drift
 from samari.train.simulate import Simulation, choose_targets
 from samari.train.trial import Trial, try_out
 
@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from samari.sam.model import SamModel
     from samari.train.data import Sample
 
-#: What learns, with the learning rate that suits it, and the share of rehearsal. The decoder alone
-#: forgets little, and to encode more pictures takes most of its time.
-METHODS = {"decoder": (2e-4, 0.0), "lora": (3e-4, 0.4), "full": (5e-4, 0.4)}
+#: What learns, with the learning rate that suits it.
+METHODS = {"decoder": 2e-4, "lora": 3e-4, "full": 1e-4}
+#: With Muon so many times that rate.
+_BY_MUON = 5.0
+#: Share of rehearsal where the encoder learns. The decoder alone forgets little, and to encode more
+#: pictures takes most of its time.
+_REHEARSAL = 0.4
 #: What is asked in a picture; where small objects are seen enlarged, it is boxes alone.
 _CLICKS_TOO = Stage(1, correction_share=0.4, box_share=0.4)
 _BOXES_ONLY = Stage(1, correction_share=0.4, box_share=1.0)
@@ -52,7 +56,7 @@ class FinetuneConfig:
     ----------
     method : str
         ``decoder``: the mask decoder learns. ``lora``: and low-rank changes of the encoder's
-        attention. ``full``: everything, the matrices of the layers by `samari.train.muon`.
+        attention. ``full``: everything, of small networks by `samari.train.muon`.
     steps : int
         At most so many; the learning rate falls to zero towards the last.
     minutes : float
@@ -69,9 +73,9 @@ class FinetuneConfig:
         Of ``lora``.
     rehearsal : float, optional
         Share of the steps that go to the generator's pictures, so that less is forgotten (see
-        `samari.train.rehearsal`); by default that of the method.
+        `samari.train.rehearsal`); by default 0.4, with ``decoder`` 0.
     rate : float, optional
-        Learning rate; by default that of the method.
+        Learning rate; by default that of the method, with Muon five times as much.
     seed : int
     """
 
@@ -140,6 +144,8 @@ class Finetuned:
         ``"flat"``: no gain any more. ``"steps"``, ``"minutes"``: as many as asked for.
     curve : tuple of (int, Trial)
         Every look at the held-out part.
+    rate, rehearsal : float
+        As they were in the end, where the config left them open.
     """
 
     before: Trial
@@ -148,7 +154,9 @@ class Finetuned:
     steps: int
     seconds: float
     ended: str
-    curve: tuple[tuple[int, Trial], ...] = field(default=())
+    curve: tuple[tuple[int, Trial], ...]
+    rate: float
+    rehearsal: float
 
     @property
     def gained(self) -> bool:
@@ -197,7 +205,7 @@ def finetune_steps(
     tests = lessons_of(model, held, rng, most=24)
     course = _Course(model, trained, config, rng)
     learner = Learner(model, config.method, config.rank, config.seed)
-    rate = METHODS[config.method][0] if config.rate is None else config.rate
+    rate = config.rate or METHODS[config.method] * (_BY_MUON if learner.by_muon else 1.0)
     start = Progress(0, config.steps, None, None)
     before = best = yield from try_out(model, tests, start, keep=frozen)
     curve, best_step = [(0, before)], 0
@@ -227,7 +235,8 @@ def finetune_steps(
             break
     learner.finish()
     seconds = time.monotonic() - began
-    return Finetuned(before, best, best_step, step, seconds, ended, tuple(curve))
+    told = (tuple(curve), rate, course.rehearsal)
+    return Finetuned(before, best, best_step, step, seconds, ended, *told)
 
 
 class _Course:
@@ -240,6 +249,11 @@ class _Course:
     trained : sequence of Sample
     config : FinetuneConfig
     rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    rehearsal : float
+        Share of the generated ones.
     """
 
     def __init__(
@@ -251,41 +265,43 @@ class _Course:
     ) -> None:
         self._model, self._rng, self._prompts = model, rng, config.prompts
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._rule = FrameRule.of(model.config)
-        self._encoder_learns = config.method != "decoder"
+        learns = self._encoder_learns = config.method != "decoder"
+        rule = FrameRule.of(model.config)
+        self._patch = rule.patch
+        self._window = 0 if rule.pad or not learns else _WINDOW * rule.patch
         self._book = LessonBook(model, trained, seed=config.seed)
-        share = METHODS[config.method][1] if config.rehearsal is None else config.rehearsal
-        self._share, self._rehearsal = share, None
-        if share:
-            learns = self._encoder_learns
-            self._rehearsal = Rehearsal(model, learns=learns, seed=config.seed)
+        default = _REHEARSAL if learns else 0.0
+        self.rehearsal = default if config.rehearsal is None else config.rehearsal
+        self._generated: Rehearsal | None = None
+        if self.rehearsal:
+            self._generated = Rehearsal(model, window=self._window, learns=learns, seed=config.seed)
 
     def loss(self, tell: Progress) -> Generator[Progress, None, torch.Tensor]:
-        """Return the loss of the next step; ``tell`` is yielded while a picture is encoded.
+        """Return the loss of the next step; ``tell`` is yielded while pictures are encoded.
 
         Raises
         ------
         InputError
             It is not finite.
         """
-        rehearsal = self._rehearsal if self._rng.random() < self._share else None
-        if rehearsal is not None:
-            lesson = rehearsal.draw(self._rng)
+        known = None
+        if self._generated is not None and self._rng.random() < self.rehearsal:
+            lesson = self._generated.draw(self._rng)
+            known = yield from self._generated.recall(lesson, tell)
         else:
             lesson = self._book.draw(self._rng)
-            if self._encoder_learns and not self._rule.pad:
-                patch = self._rule.patch
-                lesson = lesson.window(_WINDOW * patch, patch, self._rng)
+            if self._window:
+                lesson = lesson.window(self._window, self._patch, self._rng)
         if self._encoder_learns:
             features = lesson.features(self._model)
         else:
             features = yield from lesson.kept_features(self._model, tell)
-        stride = self._rule.patch // LOGITS_PER_TOKEN
+        stride = self._patch // LOGITS_PER_TOKEN
         targets = choose_targets(lesson.labels, self._prompts, stride, self._rng)
         stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
         loss, _ = Simulation(self._model, features, targets, stage, self._generator).run()
-        if rehearsal is not None:
-            loss = loss + _HOLD * rehearsal.drift(lesson, features)
+        if known is not None:
+            loss = loss + _HOLD * drift(features, known)
         if not torch.isfinite(loss):
             raise InputError(f"the loss is {float(loss)} after step {tell.step}: lower the rate")
         return loss

@@ -34,8 +34,9 @@ def deepened(
     config : SamVisionConfig
         Of the deeper encoder.
     new : sequence of int
-        Which of its blocks (from 0) are new. Each begins as a copy of the nearest old block before
-        it of the same kind, windowed or global (or else behind it), whose outputs are 0.
+        Which of its blocks are new, different numbers from 0. Each begins as a copy of the nearest
+        old block before it of the same kind, windowed or global (or else behind it), whose outputs
+        are 0.
 
     Returns
     -------
@@ -45,14 +46,10 @@ def deepened(
     Raises
     ------
     InputError
-        The numbers do not fit the configuration or the weights.
+        The numbers do not fit the weights.
     """
     total = config.num_hidden_layers
     added = set(new)
-    if len(added) != len(new) or not added <= set(range(total)):
-        raise InputError(
-            f"new_layers is {list(new)}; they must be different, from 0 to {total - 1}"
-        )
     held = {name: value for name, value in weights.items() if not name.startswith(_LAYERS)}
     blocks: dict[int, dict[str, torch.Tensor]] = {}
     for name in weights.keys() - held.keys():
@@ -61,8 +58,9 @@ def deepened(
     old = [place for place in range(total) if place not in added]
     if len(old) != len(blocks):
         raise InputError(
-            f"the weights have {len(blocks)} encoder blocks and the model has {total}, of which "
-            f"{len(added)} are new: {len(old)} must be there"
+            f"the weights have {len(blocks)} encoder blocks; the model has {total}, of which "
+            f"new_layers {list(new)} are new: {len(old)} are wanted. Give other weights, or leave "
+            "new_layers out if these have them all"
         )
     origin = {place: number for number, place in enumerate(old)}
     for place in range(total):
@@ -79,7 +77,11 @@ def _model_of(place: int, old: Sequence[int], config: SamVisionConfig) -> int:
     kinds = set(config.global_attn_indexes)
     alike = [other for other in old if (other in kinds) == (place in kinds)]
     if not alike:
-        raise InputError(f"new block {place} is of a kind that no block of the weights has")
+        kind = "global" if place in kinds else "windowed"
+        raise InputError(
+            f"new_layers names block {place}, a {kind} one, and the weights have none to copy: "
+            "change global_attn_indexes, or give other weights"
+        )
     before = [other for other in alike if other < place]
     return before[-1] if before else alike[0]
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from samari.sam.model import SamModel
 
 _DECAY = 0.01
+#: Numbers in the layers of a network up to which Muon steps them. Its products are the same however
+#: small the batch, and of a large network they take as long as a step.
+_SMALL = 2**24
 #: Of the averaged weights: the last fifty steps or so. Single ones are noisy.
 _AVERAGE = 0.98
 
@@ -30,10 +33,17 @@ class Learner:
         Changed in place; the rest of it stays as it is.
     method : str
         ``decoder``: the mask decoder. ``lora``: and low-rank changes of the encoder's attention.
-        ``full``: everything, the matrices of the layers by Muon.
+        ``full``: everything; of a small network the matrices of the layers by Muon.
     rank : int
         Of ``lora``.
     seed : int
+        Of ``lora``, which begins at random.
+
+    Attributes
+    ----------
+    parameters : list of Parameter
+    by_muon : bool
+        Whether Muon has a part in it.
     """
 
     def __init__(self, model: SamModel, method: str, rank: int = 4, seed: int = 0) -> None:
@@ -46,13 +56,28 @@ class Learner:
             self.parameters = list(model.parameters())
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        self._optimizers = _optimizers(model, self.parameters, method == "full")
+        matrices = hidden_matrices(model) if method == "full" else set()
+        held = [parameter for parameter in self.parameters if id(parameter) in matrices]
+        self.by_muon = 0 < sum(parameter.numel() for parameter in held) <= _SMALL
+        rest = self.parameters
+        self._optimizers: list[torch.optim.Optimizer] = []
+        if self.by_muon:
+            rest = [parameter for parameter in rest if id(parameter) not in matrices]
+            self._optimizers.append(Muon([{"params": held, "weight_decay": _DECAY}]))
+        self._optimizers.append(torch.optim.AdamW(rest, weight_decay=_DECAY))
         self._average = _copies(self.parameters)
         self._kept = _copies(self.parameters)
         self._steps = 0
 
     def step(self, loss: torch.Tensor, rate: float) -> None:
-        """Take one step down a loss."""
+        """Take one step.
+
+        Parameters
+        ----------
+        loss : Tensor, scalar
+        rate : float
+            Learning rate of this step.
+        """
         for optimizer in self._optimizers:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
@@ -82,19 +107,6 @@ class Learner:
         _set(self.parameters, self._kept)
         merge_lora(self._model.vision_encoder)
         self._model.requires_grad_(False)
-
-
-def _optimizers(
-    model: SamModel, parameters: Sequence[torch.nn.Parameter], whole: bool
-) -> list[torch.optim.Optimizer]:
-    """Return what steps: AdamW, and where whole layers learn Muon for their matrices."""
-    matrices = hidden_matrices(model) if whole else set()
-    rest = [parameter for parameter in parameters if id(parameter) not in matrices]
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, weight_decay=_DECAY)]
-    if matrices:
-        held = [parameter for parameter in parameters if id(parameter) in matrices]
-        made.append(Muon([{"params": held, "weight_decay": _DECAY}]))
-    return made
 
 
 def _copies(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:

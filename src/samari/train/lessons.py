@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,14 +18,15 @@ from samari.errors import InputError
 from samari.train.prompts import centre_click
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
 
     from samari.engine.tiles import Tile
     from samari.sam.model import SamModel
     from samari.train.data import Sample
 
 T = TypeVar("T")
-#: Pictures that are kept: an embedding takes up to 4 MB. A new one comes every so many steps.
+#: Pictures that are kept: an embedding takes up to 4 MB, pixels up to 12 MB while the encoder
+#: learns. A new one comes every so many steps.
 _MOST, _EVERY = 128, 4
 #: Pictures of one sample that come one after the other.
 _AT_ONCE = 4
@@ -197,6 +198,16 @@ def turned(sample: Sample, way: int) -> Sample:
     return replace(sample, image=np.ascontiguousarray(image), labels=np.ascontiguousarray(labels))
 
 
+class Samples(Protocol):
+    """A sequence of samples, of which each may be made when it is asked for."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, number: int, /) -> Sample:
+        """Return one of them."""
+
+
 class LessonBook:
     """The pictures to train on: at first few, and more of them, in other positions, by and by.
 
@@ -208,28 +219,28 @@ class LessonBook:
     model : SamModel
     samples : sequence of Sample
     seed : int
+    most : int
+        Pictures that are kept.
     """
 
-    def __init__(self, model: SamModel, samples: Sequence[Sample], seed: int = 0) -> None:
-        if not any(sample.labels.any() for sample in samples):
+    def __init__(self, model: SamModel, samples: Samples, seed: int = 0, most: int = _MOST) -> None:
+        if not any(samples[i].labels.any() for i in range(len(samples))):
             raise InputError("there is no object to learn from")
         self._coming = _pictures(model, samples, np.random.default_rng([seed, 11]))
         self._lessons: list[Lesson] = []
-        self._drawn = 0
+        self._drawn, self._most = 0, most
 
     def draw(self, rng: np.random.Generator) -> Lesson:
         """Return a lesson: every so many times a new one, or one of those at random."""
         step, self._drawn = self._drawn, self._drawn + 1
-        if len(self._lessons) * _EVERY <= step and len(self._lessons) < _MOST:
+        if len(self._lessons) * _EVERY <= step and len(self._lessons) < self._most:
             lesson = next(self._coming)
             self._lessons.append(lesson)
             return lesson
         return self._lessons[int(rng.integers(len(self._lessons)))]
 
 
-def _pictures(
-    model: SamModel, samples: Sequence[Sample], rng: np.random.Generator
-) -> Iterator[Lesson]:
+def _pictures(model: SamModel, samples: Samples, rng: np.random.Generator) -> Iterator[Lesson]:
     """Yield pictures for ever: those of every sample as it is, then in any position."""
     ways = [0]
     while True:

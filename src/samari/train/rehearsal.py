@@ -9,26 +9,29 @@ forgetting, rehearsal and pseudorehearsal"; Li and Hoiem 2016, "Learning without
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from samari.train.data import Sample
+from samari.engine.frames import FrameRule
 from samari.train.lessons import LessonBook
 from samari.train.synthetic import synthetic_sample
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import numpy as np
 
     from samari.sam.model import SamModel
+    from samari.train.data import Sample
     from samari.train.lessons import Lesson
 
-#: Pictures of the generator.
-_PICTURES = 64
+T = TypeVar("T")
+#: Pictures of the generator, and of them, turned and mirrored, that are kept in memory.
+_PICTURES, _KEPT = 32, 48
 
 
-class _Generated(Sequence[Sample]):
+class _Generated:
     """The generator's pictures, made when they are asked for."""
 
     def __init__(self, seed: int) -> None:
@@ -37,17 +40,8 @@ class _Generated(Sequence[Sample]):
     def __len__(self) -> int:
         return _PICTURES
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        numbers = range(self._first, self._first + _PICTURES)[index]
-        if isinstance(numbers, range):
-            return [synthetic_sample(number) for number in numbers]
-        return synthetic_sample(numbers)
+    def __getitem__(self, number: int) -> Sample:
+        return synthetic_sample(self._first + number)
 
 
 class Rehearsal:
@@ -57,34 +51,68 @@ class Rehearsal:
     ----------
     model : SamModel
         As it is before the first step.
+    window : int
+        Rows and columns of a picture at most, in pixels of the frame; 0: any number.
     learns : bool
         Whether its encoder will learn. It is copied then.
     seed : int
     """
 
-    def __init__(self, model: SamModel, *, learns: bool, seed: int = 0) -> None:
-        self._book = LessonBook(model, _Generated(seed), seed=seed)
+    def __init__(self, model: SamModel, *, window: int, learns: bool, seed: int = 0) -> None:
+        self._book = LessonBook(model, _Generated(seed), seed=seed, most=_KEPT)
+        self._window, self._patch = window, FrameRule.of(model.config).patch
         self._before = copy.deepcopy(model.vision_encoder) if learns else None
+        self._parts: dict[Lesson, Lesson] = {}
         self._known: dict[Lesson, torch.Tensor] = {}
 
     def draw(self, rng: np.random.Generator) -> Lesson:
-        """Return a picture to rehearse."""
-        return self._book.draw(rng)
+        """Return a picture to rehearse: of a large one the same part each time."""
+        whole = self._book.draw(rng)
+        if not self._window:
+            return whole
+        if whole not in self._parts:
+            self._parts[whole] = whole.window(self._window, self._patch, rng)
+        return self._parts[whole]
 
-    def drift(self, lesson: Lesson, features: torch.Tensor) -> torch.Tensor:
-        """Return how far features are from those before: squared distance by squared size.
+    def recall(self, lesson: Lesson, tell: T) -> Generator[T, None, torch.Tensor | None]:
+        """Return what the encoder made of a picture before it learnt, computed once.
 
         Parameters
         ----------
         lesson : Lesson
-            From `draw`, whole.
-        features : Tensor, shape (1, C, h, w)
-            What the encoder makes of it now.
+            From `draw`.
+        tell : object
+            Yielded after every block, so that a caller can stop or serve others.
+
+        Returns
+        -------
+        Tensor of float32, shape (1, C, h, w), or None
+            None where the encoder does not learn.
         """
         if self._before is None:
-            return features.new_zeros(())
+            return None
         if lesson not in self._known:
-            with torch.no_grad():
-                self._known[lesson] = self._before(lesson.pixels).last_hidden_state
-        known = self._known[lesson]
-        return (features - known).square().mean() / known.square().mean()
+            blocks = self._before.steps(lesson.pixels)
+            while True:
+                with torch.no_grad():
+                    try:
+                        next(blocks)
+                    except StopIteration as end:
+                        self._known[lesson] = end.value
+                        break
+                yield tell
+        return self._known[lesson]
+
+
+def drift(features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return how far features are from those before: squared distance by squared size.
+
+    Parameters
+    ----------
+    features, known : Tensor of float32, shape (1, C, h, w)
+
+    Returns
+    -------
+    Tensor of float32, scalar
+    """
+    return (features - known).square().mean() / known.square().mean().clamp_min(1e-12)

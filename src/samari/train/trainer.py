@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from samari.engine.frames import PIXEL_MEAN, PIXEL_STD
 from samari.errors import InputError
@@ -27,7 +26,6 @@ from samari.train.pretrain import DenseHead, dense_loss
 from samari.train.simulate import Simulation, choose_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from samari.sam.model import SamModel
@@ -127,17 +125,10 @@ class Trainer:
         follow(self.ema.values(), self.model.state_dict().values(), self.step, self.config.ema)
         return {"loss": float(loss.detach()), "norm": float(norm), "lr": rate, **figures}
 
-    @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
         if self.config.precision == "float32":
-            yield
-            return
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
-            if self.device.type == "cpu":
-                # torch's fused attention is slower backwards in bfloat16 than its own products.
-                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            yield
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _loss(self, batch: Batch, stage: Stage) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(not stage.freeze_encoder):
@@ -229,7 +220,7 @@ class Trainer:
         Raises
         ------
         InputError
-            They are those of another model.
+            They are those of another model, or the blocks do not fit.
         """
         if self.config.new_layers:
             encoder = self.model.config.vision_config
@@ -242,7 +233,7 @@ class Trainer:
             if "head" in state:
                 self.head.load_state_dict(state["head"])
         except RuntimeError as error:
-            raise InputError(f"the checkpoint is one of another model: {error}") from error
+            raise InputError(f"the weights are those of another model: {error}") from error
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
 
@@ -259,7 +250,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
+        raise InputError(f"{path} is no checkpoint, or a damaged one") from error
     if not {"step", "config", "model", "head", "ema"} <= set(state):
         raise InputError(f"{path} is no checkpoint of samari train run")
     return state
