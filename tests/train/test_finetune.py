@@ -129,9 +129,9 @@ def test_an_encoder_that_stays_encodes_each_picture_once(
     assert len(encodings) == len(tests) + 12 // 4
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize(("method", "rate"), [("lora", 1e-2), ("full", 2e-3)])
 def test_what_holds_the_encoder_keeps_what_it_made_of_other_pictures(
-    method: str, monkeypatch: pytest.MonkeyPatch
+    method: str, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drifts = []
     for weight in (0.0, 20.0):
@@ -143,10 +143,10 @@ def test_what_holds_the_encoder_keeps_what_it_made_of_other_pictures(
         assert known is not None
         assert drift(lesson.features(model), known) < 1e-9
         # One look, at the end: both have made the same steps on the same pictures.
-        steps = {"steps": 12, "check_every": 12, "rate": 2e-3}
-        assert tuned(model, method=method, rehearsal=0.5, **steps).gained
+        steps = {"steps": 12, "check_every": 12}
+        assert tuned(model, method=method, rate=rate, rehearsal=0.5, **steps).gained
         drifts.append(float(drift(lesson.features(model), known)))
-    assert 0 < drifts[1] < 0.8 * drifts[0]
+    assert 0 < drifts[1] < 0.7 * drifts[0]
 
 
 @pytest.mark.parametrize(
