@@ -79,6 +79,15 @@ def test_without_a_gain_the_model_stays_as_it_was_and_it_ends_early(model: SamMo
     assert changed(model, before) == set()
 
 
+@pytest.mark.parametrize(("method", "looks"), [("decoder", 4), ("full", 8)])
+def test_where_the_encoder_learns_it_waits_longer_for_a_gain(
+    model: SamModel, method: str, looks: int
+) -> None:
+    asked: dict[str, Any] = {"method": method, "rate": 1e-12, "prompts": 1}
+    result = tuned(model, steps=20, check_every=1, rehearsal=0.0, **asked)
+    assert (result.ended, result.steps) == ("flat", looks)
+
+
 def test_it_ends_when_the_time_is_over(model: SamModel) -> None:
     result = tuned(model, minutes=1e-9)
     # What was reached until then was looked at.

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 METHODS = {"decoder": 2e-4, "lora": 3e-4, "full": 1e-4}
 #: With Muon so many times that rate.
 _BY_MUON = 5.0
+#: Looks without a gain after which it ends: for the decoder alone, and where the encoder learns,
+#: which gains by little and little, the most of it towards the end.
+_PATIENCE = (4, 8)
 #: Share of rehearsal where the encoder learns. The decoder alone forgets little, and to encode more
 #: pictures takes most of its time.
 _REHEARSAL = 0.4
@@ -64,9 +67,9 @@ class FinetuneConfig:
     held_out : float
         Share of the images, or of the picture if there are few, that is not trained on but says
         what is gained.
-    check_every, patience : int
+    check_every, patience : int, optional
         Steps between looks at the held-out part (by default a fifteenth of all), and looks without
-        a gain after which it ends.
+        a gain after which it ends (by default 8, with ``decoder`` 4).
     prompts : int
         Objects prompted a step.
     rank : int
@@ -84,7 +87,7 @@ class FinetuneConfig:
     minutes: float = 15.0
     held_out: float = 0.2
     check_every: int | None = None
-    patience: int = 4
+    patience: int | None = None
     prompts: int = 8
     rank: int = 4
     rehearsal: float | None = None
@@ -211,7 +214,9 @@ def finetune_steps(
     curve, best_step = [(0, before)], 0
     # Over the whole schedule: as long as the rate is high, a gain takes more steps to be seen.
     between = config.check_every or max(1, config.steps // 15)
+    patience = config.patience or _PATIENCE[not frozen]
     step, since, ended = 0, 0, "steps"
+    mark = before.mean
     last: Trial | None = None
     while step < config.steps:
         loss = yield from course.loss(Progress(step, config.steps, last, best))
@@ -225,12 +230,13 @@ def finetune_steps(
         with learner.averaged():
             last = yield from try_out(model, tests, here, keep=frozen)
         curve.append((step, last))
-        if last.mean > best.mean + _GAIN:
-            best, best_step, since = last, step, 0
+        if last.mean > max(best.mean, before.mean + _GAIN):
+            best, best_step = last, step
             learner.keep()
-        else:
-            since += 1
-        if late or since >= config.patience:
+        since += 1
+        if last.mean > mark + _GAIN:
+            mark, since = last.mean, 0
+        if late or since >= patience:
             ended = "minutes" if late else "flat"
             break
     learner.finish()
