@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from samari.engine.tiles import Tile
     from samari.sam.model import SamModel
+    from samari.sam.vision_encoder import SamVisionEncoder
     from samari.train.data import Sample
 
 T = TypeVar("T")
@@ -32,6 +33,24 @@ _MOST, _EVERY = 128, 4
 _AT_ONCE = 4
 #: Objects of a sample whose tiles are looked for.
 _ASKED = 40
+
+
+def encoded(
+    encoder: SamVisionEncoder, pixels: torch.Tensor, tell: T
+) -> Generator[T, None, torch.Tensor]:
+    """Return the (1, C, h, w) embedding of (1, 3, H, W) pixels, without gradients.
+
+    ``tell`` is yielded after every block, so that a caller can stop or serve others.
+    """
+    blocks = encoder.steps(pixels)
+    while True:
+        with torch.no_grad():
+            try:
+                next(blocks)
+            except StopIteration as end:
+                embedding: torch.Tensor = end.value
+                return embedding
+        yield tell
 
 
 @dataclass(eq=False)
@@ -69,15 +88,7 @@ class Lesson:
             Yielded after every block, so that a caller can stop or serve others.
         """
         if self._embedding is None:
-            blocks = model.vision_encoder.steps(self.pixels)
-            while True:
-                with torch.no_grad():
-                    try:
-                        next(blocks)
-                    except StopIteration as end:
-                        self._embedding = end.value
-                        break
-                yield tell
+            self._embedding = yield from encoded(model.vision_encoder, self.pixels, tell)
             # It takes more memory than the embedding, and nobody needs it any more.
             self.pixels = self.pixels.new_empty(0)
         return self._embedding

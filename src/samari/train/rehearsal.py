@@ -11,16 +11,15 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, TypeVar
 
-import torch
-
 from samari.engine.frames import FrameRule
-from samari.train.lessons import LessonBook
+from samari.train.lessons import LessonBook, encoded
 from samari.train.synthetic import synthetic_sample
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import numpy as np
+    import torch
 
     from samari.sam.model import SamModel
     from samari.train.data import Sample
@@ -92,15 +91,7 @@ class Rehearsal:
         if self._before is None:
             return None
         if lesson not in self._known:
-            blocks = self._before.steps(lesson.pixels)
-            while True:
-                with torch.no_grad():
-                    try:
-                        next(blocks)
-                    except StopIteration as end:
-                        self._known[lesson] = end.value
-                        break
-                yield tell
+            self._known[lesson] = yield from encoded(self._before, lesson.pixels, tell)
         return self._known[lesson]
 
 
