@@ -10,9 +10,12 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samari.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LOSSES = ("dense", "balanced", "focal")
 OPTIMIZERS = ("adamw", "muon")
@@ -38,7 +41,8 @@ class Stage:
     prompts : int
         Objects prompted per crop.
     corrections : int
-        At most so many correction clicks after the first prompt.
+        Correction clicks after the first prompt: a number from 1 to this one in every step that
+        makes them. The answers to the first prompt and to the last click are learnt from.
     correction_share : float
         Share of the steps in which corrections are made at all.
     freeze_encoder : bool
@@ -73,6 +77,12 @@ class Stage:
     def dense(self) -> bool:
         """Whether the crops need dense targets."""
         return self.loss == "dense" or self.dense_weight > 0
+
+    def draw_corrections(self, rng: np.random.Generator) -> int:
+        """Return how many correction clicks a step makes."""
+        if not self.corrections or rng.random() >= self.correction_share:
+            return 0
+        return int(rng.integers(1, self.corrections + 1))
 
     def __post_init__(self) -> None:
         """Check the values."""

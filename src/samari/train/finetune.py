@@ -305,7 +305,10 @@ class _Course:
         stride = self._patch // LOGITS_PER_TOKEN
         targets = choose_targets(lesson.labels, self._prompts, stride, self._rng)
         stage = _CLICKS_TOO if lesson.clicked else _BOXES_ONLY
-        loss, _ = Simulation(self._model, features, targets, stage, self._generator).run()
+        rounds = stage.draw_corrections(self._rng)
+        loss, _ = Simulation(
+            self._model, features, targets, stage, self._generator, rounds=rounds
+        ).run()
         if known is not None:
             loss = loss + _HOLD * drift(features, known)
         if not torch.isfinite(loss):

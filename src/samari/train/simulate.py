@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ from samari.train.prompts import jittered_boxes, pick_objects, sample_clicks
 if TYPE_CHECKING:
     from samari.sam.model import SamModel
     from samari.train.config import Stage
+
+
+#: Share of the corrections that are answered without the answer before.
+_FORGOTTEN = 0.15
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,28 @@ def choose_targets(
     return Targets(soft, valid_crops)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Prompts on every object: points (B, N, K, 2) with labels (B, N, K), and boxes (B, N, 4)."""
+
+    points: torch.Tensor | None
+    labels: torch.Tensor | None
+    box: torch.Tensor | None
+
+    @property
+    def lone(self) -> bool:
+        """Whether one click is all there is."""
+        return self.box is None and self.points is not None and self.points.shape[2] == 1
+
+    def and_click(self, where: torch.Tensor, what: torch.Tensor) -> _Asked:
+        """Return these prompts and one more point (B, N, 2) with its label (B, N)."""
+        where, what = where[:, :, None], what[:, :, None]
+        if self.points is None or self.labels is None:
+            return _Asked(where, what, self.box)
+        points = torch.cat([self.points, where], dim=2)
+        return _Asked(points, torch.cat([self.labels, what], dim=2), self.box)
+
+
 @dataclass
 class Simulation:
     """One training step's prompts on one batch of crops.
@@ -88,6 +115,10 @@ class Simulation:
         The only source of chance; on the CPU, so that chance is the same on every device.
     grid_offset : (int, int)
         Row and column, in tokens, of the crop within the model's frame.
+    rounds : int
+        Correction clicks after the first prompt. The first answer and the last are learnt from;
+        those between only lead there (as in Sofiiuk et al. 2021, "Reviving Iterative Training with
+        Mask Guidance for Interactive Segmentation").
     """
 
     model: SamModel
@@ -96,13 +127,13 @@ class Simulation:
     stage: Stage
     generator: torch.Generator
     grid_offset: tuple[int, int] = (0, 0)
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         """Look up what turns mask pixels into the frame's coordinates."""
         config = self.model.config.prompt_encoder_config
         self._stride = config.patch_size // 4
         top, left = self.grid_offset
-        self._rounds = 0
         corner = torch.tensor([left, top], dtype=torch.float32) * config.patch_size
         self._corner = corner.to(self.embeddings.device)
 
@@ -110,8 +141,6 @@ class Simulation:
         """Return the summed loss of all rounds, and the figures to log."""
         count = self.targets.soft.shape[1]
         boxes = round(count * self.stage.box_share)
-        lucky = bool(torch.rand((), generator=self.generator) < self.stage.correction_share)
-        self._rounds = self.stage.corrections if lucky else 0
         total = self.embeddings.new_zeros(())
         figures: dict[str, float] = {}
         for name, part in (("click", slice(boxes, None)), ("box", slice(0, boxes))):
@@ -135,38 +164,33 @@ class Simulation:
         else:
             points = self._click(region)[:, :, None]
             labels = torch.ones(points.shape[:3], dtype=torch.int64, device=points.device)
-        loss, logits = self._predict(name, soft, valid, points, labels, box, None, figures)
-        for number in range(1, self._rounds + 1):
-            where, what = self._correction(region, logits > 0)
-            where, what = where[:, :, None], what[:, :, None]
-            points = where if points is None else torch.cat([points, where], dim=2)
-            labels = what if labels is None else torch.cat([labels, what], dim=2)
-            more, logits = self._predict(
-                f"{name}+{number}", soft, valid, points, labels, box, logits, figures
-            )
-            loss = loss + more
-        return loss / (1 + self._rounds)
+        asked = _Asked(points, labels, box)
+        logits, scores = self._answer(asked, None)
+        loss, logits = self._learn(name, soft, valid, logits, scores, figures)
+        for number in range(1, self.rounds + 1):
+            asked = asked.and_click(*self._correction(region, logits > 0))
+            # The engine begins with its last answer, but not when work is resumed later.
+            known = bool(torch.rand((), generator=self.generator) >= _FORGOTTEN)
+            with contextlib.ExitStack() as stack:
+                if number < self.rounds:
+                    stack.enter_context(torch.no_grad())
+                    stack.enter_context(torch.autocast(logits.device.type, enabled=False))
+                answer, scores = self._answer(asked, logits if known else None)
+            more, logits = self._learn(f"{name}+{number}", soft, valid, answer, scores, figures)
+        return loss if not self.rounds else (loss + more) / 2
 
-    def _predict(
-        self,
-        name: str,
-        soft: torch.Tensor,
-        valid: torch.Tensor,
-        points: torch.Tensor | None,
-        labels: torch.Tensor | None,
-        box: torch.Tensor | None,
-        previous: torch.Tensor | None,
-        figures: dict[str, float],
+    def _answer(
+        self, asked: _Asked, previous: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the candidates' logits (B N, M, h, w) and scores (B N, M)."""
         # Three candidates for a lone click, as at inference; now and then the single mask, which
         # callers may ask for too.
-        lone = box is None and points is not None and points.shape[2] == 1
-        several = lone and bool(torch.rand((), generator=self.generator) < 0.9)
+        several = asked.lone and bool(torch.rand((), generator=self.generator) < 0.9)
         output = self.model(
-            image_embeddings=self.embeddings,
-            input_points=points,
-            input_labels=labels,
-            input_boxes=box,
+            image_embeddings=self.embeddings.float(),
+            input_points=asked.points,
+            input_labels=asked.labels,
+            input_boxes=asked.box,
             input_masks=previous,
             multimask_output=several,
             grid_offset=self.grid_offset,
@@ -174,6 +198,18 @@ class Simulation:
         logits, scores = (
             output[name].flatten(0, 1).float() for name in ("pred_masks", "iou_scores")
         )
+        return logits, scores
+
+    def _learn(
+        self,
+        name: str,
+        soft: torch.Tensor,
+        valid: torch.Tensor,
+        logits: torch.Tensor,
+        scores: torch.Tensor,
+        figures: dict[str, float],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the loss of an answer, and the logits (B, N, h, w) of the model's own choice."""
         keep = valid.flatten()
         if not keep.any():
             return logits.sum() * 0, logits.detach()[:, 0].view_as(soft)
@@ -186,7 +222,7 @@ class Simulation:
         )
         chosen = scores.detach().argmax(1)
         figures[name] = float(iou.gather(1, chosen[keep][:, None]).mean())
-        if several:
+        if logits.shape[1] > 1:
             figures[f"{name}:best"] = float(iou.max(1).values.mean())
         index = torch.arange(len(logits), device=logits.device)
         return loss, logits.detach()[index, chosen].view_as(soft)

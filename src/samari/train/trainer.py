@@ -158,9 +158,9 @@ class Trainer:
         labels = batch.labels[: len(embeddings)]
         targets = choose_targets(labels, stage.prompts, prompt.patch_size // 4, rng)
         targets = targets.to(self.device)
-        return Simulation(
-            self.model, embeddings, targets, stage, generator, grid_offset=offset
-        ).run()
+        # As many in all processes, because each waits for the slowest.
+        rounds = stage.draw_corrections(np.random.default_rng([self.config.seed, batch.step, 2]))
+        return Simulation(self.model, embeddings, targets, stage, generator, offset, rounds).run()
 
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically: a kill leaves the old or the new one, never a part."""
