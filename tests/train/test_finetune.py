@@ -146,16 +146,38 @@ def test_what_holds_the_encoder_keeps_what_it_made_of_other_pictures(
     for weight in (0.0, 20.0):
         monkeypatch.setattr("samari.train.finetune._HOLD", weight)
         model = load("samari-tiny").model
-        before = Rehearsal(model, window=0, learns=True, seed=5)
+        before = Rehearsal(model, window=0, method=method, seed=5)
         lesson = before.draw(np.random.default_rng(0))
         known = result_of(before.recall(lesson, None))
         assert known is not None
         assert drift(lesson.features(model), known) < 1e-9
         # One look, at the end: both have made the same steps on the same pictures.
-        steps = {"steps": 12, "check_every": 12}
+        steps = {"steps": 24, "check_every": 24}
         assert tuned(model, method=method, rate=rate, rehearsal=0.5, **steps).gained
         drifts.append(float(drift(lesson.features(model), known)))
-    assert 0 < drifts[1] < 0.7 * drifts[0]
+    assert 0 < drifts[1] < 0.7 * drifts[0], drifts
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_what_the_encoder_made_before_is_still_known_while_it_learns(method: str) -> None:
+    model = load("samari-tiny").model
+    weights = {p.data_ptr() for p in model.vision_encoder.parameters()}
+    before = Rehearsal(model, window=0, method=method)
+    assert before._before is not None
+    own = {p.data_ptr() for p in before._before.parameters()}
+    # A second copy of the weights is needed only where they change themselves.
+    assert own == weights if method == "lora" else own.isdisjoint(weights)
+    rng = np.random.default_rng(0)
+    lesson = before.draw(rng)
+    with torch.no_grad():
+        known = lesson.features(model)
+    learner = Learner(model, method)
+    for _ in range(2):
+        learner.step(lesson.features(model).square().mean(), 1e-2)
+    assert drift(lesson.features(model), known) > 1e-4
+    recalled = result_of(before.recall(lesson, None))
+    assert recalled is not None
+    torch.testing.assert_close(recalled, known)
 
 
 @pytest.mark.parametrize(
@@ -184,14 +206,14 @@ def test_so_many_steps_go_to_generated_pictures(
 def test_a_model_that_pads_rehearses_whole_pictures_and_others_a_part() -> None:
     model = load("samari-tiny").model
     rng = np.random.default_rng(0)
-    parts = Rehearsal(model, window=128, learns=True)
+    parts = Rehearsal(model, window=128, method="full")
     lesson = parts.draw(rng)
     assert lesson.pixels.shape == (1, 3, 128, 128)
     known = result_of(parts.recall(lesson, None))
     assert known is not None
     assert known.shape == (1, 128, 16, 16)
     assert result_of(parts.recall(lesson, None)) is known
-    whole = Rehearsal(model, window=0, learns=False)
+    whole = Rehearsal(model, window=0, method="decoder")
     assert whole.draw(rng).pixels.shape == (1, 3, 256, 256)
     assert result_of(whole.recall(lesson, None)) is None
 

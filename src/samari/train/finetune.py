@@ -280,7 +280,9 @@ class _Course:
         self.rehearsal = default if config.rehearsal is None else config.rehearsal
         self._generated: Rehearsal | None = None
         if self.rehearsal:
-            self._generated = Rehearsal(model, window=self._window, learns=learns, seed=config.seed)
+            self._generated = Rehearsal(
+                model, window=self._window, method=config.method, seed=config.seed
+            )
 
     def loss(self, tell: Progress) -> Generator[Progress, None, torch.Tensor]:
         """Return the loss of the next step; ``tell`` is yielded while pictures are encoded.

@@ -52,15 +52,18 @@ class Rehearsal:
         As it is before the first step.
     window : int
         Rows and columns of a picture at most, in pixels of the frame; 0: any number.
-    learns : bool
-        Whether its encoder will learn. It is copied then.
+    method : str
+        How it will learn (`samari.train.finetune.FinetuneConfig`). With ``full`` its encoder is
+        copied; with ``lora`` the weights stay as they are under the changes, and are shared.
     seed : int
     """
 
-    def __init__(self, model: SamModel, *, window: int, learns: bool, seed: int = 0) -> None:
+    def __init__(self, model: SamModel, *, window: int, method: str, seed: int = 0) -> None:
         self._book = LessonBook(model, _Generated(seed), seed=seed, most=_KEPT)
         self._window, self._patch = window, FrameRule.of(model.config).patch
-        self._before = copy.deepcopy(model.vision_encoder) if learns else None
+        encoder = model.vision_encoder
+        shared = {id(p): p for p in encoder.parameters()} if method == "lora" else {}
+        self._before = None if method == "decoder" else copy.deepcopy(encoder, shared)
         self._parts: dict[Lesson, Lesson] = {}
         self._known: dict[Lesson, torch.Tensor] = {}
 
