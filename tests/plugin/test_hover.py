@@ -186,6 +186,49 @@ def test_off_on_planes_that_are_not_encoded(ready: Any, noise: Any, qtbot: Any, 
     assert not c.preview.data.any()
 
 
+def test_the_mouse_does_not_begin_again_what_failed(
+    docked: Any, noise: Any, qtbot: Any, discs: Any, said: list[str]
+) -> None:
+    discs.error = MemoryError("no memory left")
+    _, hand, dock = docked(noise(80, 80))
+    c = dock.controller
+    qtbot.waitUntil(lambda: not c.busy and len(said) == 1, timeout=30_000)
+    for column in range(20, 50, 3):
+        hand.move((20, column))
+        assert c.wait(30)
+    assert len(said) == 1, said
+    # A click is an order, and says again what is wrong.
+    hand.click((20, 20))
+    qtbot.waitUntil(lambda: len(said) == 2, timeout=30_000)
+    discs.error = None
+    hand.click((40, 40))
+    assert c.wait(30)
+    qtbot.waitUntil(lambda: not c.session.requests(), timeout=30_000)
+    c.discard()
+    hand.move((60, 60))
+    see(qtbot, c, HOVER_EDGE)
+
+
+def test_the_mouse_does_not_begin_again_what_was_cancelled(
+    docked: Any, noise: Any, qtbot: Any, discs: Any
+) -> None:
+    discs.hold()
+    viewer, hand, dock = docked(noise(4, 80, 80))
+    c = dock.controller
+    qtbot.waitUntil(lambda: c.busy, timeout=30_000)
+    dock.ui.cancel.click()
+    assert not c.busy
+    hand.move((0, 30, 30))
+    qtbot.wait(100)
+    assert not c.busy
+    assert "next click" in dock.ui.status.text()
+    # Another slice is something new to look at.
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: c.busy, timeout=30_000)
+    discs.let_go()
+    assert c.wait(30)
+
+
 def test_where_the_embedding_has_left_the_cache_the_mouse_brings_it_back(
     ready: Any, noise: Any, qtbot: Any, discs: Any
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from journal_steps import click, journals
 from napari.components import ViewerModel
+from napari.layers import Layer
 from qtpy.QtWidgets import QApplication
 
 from samari.engine.export import read_labels
@@ -155,6 +156,44 @@ def test_a_new_session_on_the_same_layer_keeps_objects_and_history(
         again.undo()
         assert not (layer.data == 5).any(), "the stroke is undone"
         assert (layer.data == 1).any()
+    finally:
+        again.close()
+
+
+@pytest.mark.parametrize("autosave", [True, False])
+def test_a_duplicate_of_a_layer_goes_its_own_way(
+    annotated: Callable[..., Any], noise: Callable[..., Any], workshop: Any, autosave: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    c = annotated(noise(30, 60))
+    click(c, 10, 10)
+    click(c, 10, 40)
+    layer, viewer = c.labels_layer, c.viewer
+    # As Duplicate Layer of napari does it: with the metadata, in which the journal is.
+    data, values, kind = layer.as_layer_data_tuple()
+    duplicate = viewer.add_layer(Layer.create(data.copy(), {**values, "name": "backup"}, kind))
+    c.close()
+    (first,) = journals()
+    lines = first.read_bytes()
+    monkeypatch.setattr(settings, "current", lambda: settings.Settings(autosave=autosave))
+    for _ in range(2 if autosave else 1):
+        other = Controller(viewer, c.image, labels=duplicate, workshop=workshop)
+        # With the prompts and the steps of its original.
+        assert other.session.history.can_undo
+        if 1 in other.session.objects:
+            other.reopen(1)
+            assert other.session.pending
+            other.session.discard()
+            other.delete(1)
+        other.close()
+    assert first.read_bytes() == lines
+    assert len(journals()) == (2 if autosave else 1)
+    again = Controller(viewer, c.image, labels=layer, workshop=workshop)
+    try:
+        assert again.session.objects.keys() == {1, 2}
+        again.undo()
+        assert np.unique(layer.data).tolist() == [0, 1]
+        assert np.unique(duplicate.data).tolist() == [0, 2]
     finally:
         again.close()
 

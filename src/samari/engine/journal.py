@@ -118,6 +118,12 @@ class Journal:
         self.file = file
         self._begun = True
 
+    def catch_up(self) -> None:
+        """Write what was recorded before there was a file, if there was anything."""
+        if self.file is not None and self._begun:
+            for line in self._lines:
+                self.file.push(line)
+
     def record(self, name: str, action: Action) -> None:
         """Take a step: "do", "undo" or "redo" an action, "grow" it by its newest part."""
         if name in ("undo", "redo"):

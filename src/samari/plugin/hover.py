@@ -157,7 +157,7 @@ class Hover:
         place = planes.to_plane(point, plane.view)
         self._waiting = not self._inference.is_encoded(plane, place)
         if self._waiting:
-            self._inference.encode(plane, place)
+            self._inference.encode_in_passing(plane, place)
             return None
         return PlanePrompts().with_point(place, 1)
 

@@ -91,6 +91,8 @@ class Inference:
         self._asked: dict[Request, Job] = {}
         self._closed = False
         self._left = 0.0
+        # Something failed or was cancelled, and nobody has asked for anything since.
+        self._gave_up = False
 
     @property
     def busy(self) -> bool:
@@ -100,6 +102,7 @@ class Inference:
     def set_segmenter(self, segmenter: DeferredSegmenter) -> None:
         """Go on with another model: what is under way for the old one is cancelled."""
         self.cancel()
+        self._gave_up = False
         self._segmenter = segmenter
         self.ahead.set_segmenter(segmenter)
         self.prefetch.set_segmenter(segmenter)
@@ -125,6 +128,7 @@ class Inference:
         near : (row, column)
             Where the user looks: of a large plane, the tile that is encoded lies around it.
         """
+        self._gave_up = False
         self._name_tiles()
         place = self._place(plane, near)
         for other, job in list(self._encodings.items()):
@@ -132,10 +136,16 @@ class Inference:
                 self._drop(self._encodings, other)
         self._encode(place, near, Priority.VISIBLE)
 
+    def encode_in_passing(self, plane: PlaneIndex, near: tuple[float, float]) -> None:
+        """As `encode`, for a mouse that comes by: not once more what failed or was cancelled."""
+        if not self._gave_up:
+            self.encode(plane, near)
+
     def ask(self) -> None:
         """Ask what the Session wants to know now; drop what it no longer wants to know."""
         self._name_tiles()
         wanted = self._session.requests()
+        self._gave_up &= not wanted
         for request, job in list(self._asked.items()):
             if request not in wanted and job.state == "waiting":
                 self._drop(self._asked, request)
@@ -178,6 +188,7 @@ class Inference:
 
         Prompts stay; the next question starts afresh.
         """
+        self._gave_up = True
         self.prefetch.stop()
         for table in (self._asked, self._encodings):
             for key in list(table):
@@ -318,6 +329,7 @@ class Inference:
         if not was_ours:
             return
         self.progress = None
+        self._gave_up = True
         if not isinstance(error, Cancelled):
             self._tell_failure(error)
         self._update()

@@ -53,6 +53,8 @@ class JournalActions(QObject):
             except SamariError as error:
                 notices.warn(f"The objects of {labels.name!r} come without their prompts: {error}")
             else:
+                if self.session.journal.file is None and settings.current().autosave:
+                    self._journal.begin()
                 if KEY in labels.metadata:
                     return
                 shown = self.session.labels

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Under this name the metadata of a labels layer say where its journal lies.
 KEY = "samari_journal"
+#: And under this one whose it is: napari gives a duplicate the metadata of its original.
+OWNER = "samari_journal_of"
 #: For how many ms a line waits for the I/O thread.
 PATIENCE = 250
 
@@ -68,12 +70,18 @@ class JournalSync:
         self.lost: tuple[Path, JournalLog] | None = None
 
     def begin(self) -> None:
-        """Record into a new file in the user's data folder; it is made with the first step."""
+        """Record into a new file in the user's data folder; it is made with the first step.
+
+        What the session took up from the journal of another layer is written first.
+        """
         path = new_journal(self._session.planes, self._session.name)
         self._use(self._file(path))
+        self._session.journal.catch_up()
 
     def resume(self, layer: Labels, labels: Any) -> bool:
-        """Take up the journal of a labels layer, if it has one.
+        """Take up the journal of a labels layer, if it has one, and go on in its file.
+
+        Not in that of a layer of which this one is a duplicate: two layers, two files.
 
         Parameters
         ----------
@@ -94,6 +102,10 @@ class JournalSync:
         path = journal_of(layer)
         if path is None:
             return False
+        if layer.metadata.get(OWNER, str(layer.unique_id)) != str(layer.unique_id):
+            resume(self._session, read_journal(path), labels, from_file=False)
+            del layer.metadata[KEY], layer.metadata[OWNER]
+            return True
         file = self._file(path)
         with file.going_on():
             log = read_journal(path)
@@ -218,6 +230,7 @@ class JournalSync:
         file = self._session.journal.file
         if file is not None:
             layer.metadata[KEY] = str(file.path)
+            layer.metadata[OWNER] = str(layer.unique_id)
 
     def _use(self, file: JournalFile, log: JournalLog | None = None) -> None:
         """Record into a file from now on, which is new or has a log already."""
