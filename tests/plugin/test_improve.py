@@ -201,6 +201,8 @@ def test_a_model_that_cannot_be_kept_can_be_kept_later(
     panel.start.click()
     qtbot.waitUntil(lambda: not panel.running, timeout=240_000)
     assert panel.take.isVisibleTo(panel)
+    # What was gained is not lost to another beginning.
+    assert not panel.start.isEnabled()
 
     def full(*_: Any) -> str:
         raise ModelError("the disk is full")

@@ -91,9 +91,8 @@ class ImprovePanel(QWidget):
 
     def _on_start(self) -> None:
         controller = self._controller
-        if controller is None or self.running or self._saving is not None:
+        if controller is None or self.running or self._improved is not None:
             return
-        self._improved = None
         self._newest.clear()
         self._image = controller.image.name
         self.note.setText("")
@@ -174,8 +173,9 @@ class ImprovePanel(QWidget):
 
     def _refresh(self) -> None:
         saving = self._saving is not None
-        idle = self._controller is not None and not self.running and not saving
-        self.start.setEnabled(idle)
+        idle = self._controller is not None and not self.running
+        # What was gained is taken or dropped first.
+        self.start.setEnabled(idle and self._improved is None)
         self._progress.setVisible(self.running)
         self._choice.setVisible(self._improved is not None)
         self.take.setEnabled(not saving)
