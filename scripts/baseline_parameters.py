@@ -16,7 +16,8 @@ import numpy as np
 
 from samari.train.baselines import LocalFlood, RandomWalker, SeededWatershed
 from samari.train.data import load_samples
-from samari.train.measures import iou, objects_of
+from samari.train.evaluate import objects_of
+from samari.train.measures import iou
 from samari.train.prompts import centre_click
 
 SETS = ("dsb2018", "bbbc039", "usiigaci", "axon_sem", "fibsem_medulla")

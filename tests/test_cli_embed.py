@@ -164,7 +164,10 @@ def test_what_does_not_fit_is_refused_after_the_first(
     assert embed(stack, "--max-gb", "0.00002") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "give --max-gb 1, or --float16" in line
-    assert embed(stack, "--max-gb", "-1") == 1
+    for size in ("-1", "1e300"):
+        assert embed(stack, "--max-gb", size) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "--max-gb is " in line
 
 
 def test_a_folder_that_cannot_be_written_is_one_line_and_code_1(

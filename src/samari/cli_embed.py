@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from samari.engine.planes import ImagePlanes, PlaneIndex
     from samari.engine.tiles import Tile
 
+#: More than any disk has.
+_MOST_GB = 1e9
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
@@ -50,6 +53,8 @@ def _embed(arguments: argparse.Namespace) -> int:
     from samari.engine.planes import ImagePlanes
     from samari.engine.tiled import encode_tile
 
+    if not 0 <= arguments.max_gb <= _MOST_GB:
+        raise InputError(f"--max-gb is {arguments.max_gb:g}; it must lie in 0..{_MOST_GB:g}")
     file = open_image(arguments)
     planes = ImagePlanes(file.image, **image_options(arguments, file))
     view = planes.canonical_view(arguments.view)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,17 +81,31 @@ def checked_output(arguments: argparse.Namespace) -> Path:
         raise InputError(f"the output {output} must end in .tif or .tiff")
     if not output.parent.is_dir():
         raise InputError(f"there is no folder {output.parent} for the output; make it first")
+    if output.is_dir():
+        raise InputError(f"the output {output} is a folder; give the name of a file in it")
     if output.exists() and image.exists() and output.samefile(image):
         raise InputError(f"the output {output} is the image itself; give it another name")
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; add --overwrite to replace it")
+    # A file is replaced by a new one beside it; a link by one beside what it leads to.
+    for place in (Path(os.path.realpath(output)), Path(os.path.realpath(output)).parent):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise InputError(
+                f"the output {output} cannot be written: there is no permission to write to "
+                f"{place}; choose another folder or name"
+            )
     from samari.engine.journal import beside
+    from samari.engine.journal_file import is_held
 
     journal = beside(output)
     if journal.exists() and not arguments.overwrite:
         raise InputError(
             f"{journal} exists: it remembers the prompts of other labels of this name; move it to "
             "where they are, or add --overwrite to replace it"
+        )
+    if is_held(journal):
+        raise InputError(
+            f"{journal} is in use by another session; close that one first, or choose another name"
         )
     return output
 

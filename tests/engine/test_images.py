@@ -308,6 +308,20 @@ def test_a_large_compressed_rgb_stack_is_read_page_by_page(tmp_path, monkeypatch
     assert (planes.read(PlaneIndex("ZY", (6,))) == array[:, :, 6]).all()
 
 
+@pytest.mark.parametrize("limit", [100, 400])
+def test_a_picture_larger_than_a_server_would_take_is_read(tmp_path, monkeypatch, limit):
+    """Pillow warns of more pixels than its limit and refuses twice as many."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    picture = STACK[0, 0, 0].astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png").image == picture).all()
+    assert limit == Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr("samari.engine.images._MOST_PIXELS", 499)
+    with pytest.raises(InputError, match=r"a\.png has 20 x 25 pixels, .* save it as TIFF"):
+        read_image(tmp_path / "a.png")
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
 @pytest.mark.parametrize(
     ("mode", "ending", "rgb"),
     [

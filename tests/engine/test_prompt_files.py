@@ -83,6 +83,7 @@ def test_columns_of_further_axes_name_the_plane(tmp_path: Path) -> None:
         ("object,y,x,colour\n1,2,3,red\n", r"'colour'"),
         ("object,y,x,y0,x0,y1,x1\n1,2,3,1,1,4,4\n", r"y and x, or y0"),
         ("object,y,x\n", r"no rows of prompts"),
+        ('object,y,x\na,1,2\n"' + 140_000 * "b", r"line 3: field larger .* quotation mark"),
     ],
 )
 def test_a_row_that_is_no_prompt_is_named(tmp_path: Path, text: str, message: str) -> None:

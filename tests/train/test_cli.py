@@ -13,6 +13,7 @@ from samari.engine.predict import Segmenter
 from samari.errors import InputError
 from samari.train.cli import add_parser
 from samari.train.finetune import METHODS
+from samari.train.scores import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,6 +178,46 @@ def test_finetune_without_a_gain_writes_nothing_and_says_so(
     folder = tmp_path / "better"
     assert command("finetune", *own, "-o", str(folder), "--steps", "3") == 1
     assert "Nothing was gained" in capsys.readouterr().out
+    assert not folder.exists()
+
+
+def _measured(*means: float | None) -> Callable[..., dict[str, Figure]]:
+    """Answer one mean after the other for every measure; None: it is stopped."""
+    left = iter(means)
+
+    def scores(model: object, held: object) -> dict[str, Figure]:
+        mean = next(left)
+        if mean is None:
+            raise KeyboardInterrupt
+        return {name: Figure(mean, mean, mean, 9, 1) for name in ("click_1", "click_3", "box")}
+
+    return scores
+
+
+def test_a_model_that_has_learnt_is_there_when_its_measurement_is_stopped(
+    own: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samari.train.cli_finetune._scores", _measured(0.5, None))
+    folder = tmp_path / "better"
+    with pytest.raises(KeyboardInterrupt):
+        command("finetune", *own, "-o", str(folder), "--rate", "2e-3", "--steps", "40")
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert Segmenter(folder).model_name
+
+
+def test_a_model_that_measures_no_better_is_removed_again(
+    own: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("samari.train.cli_finetune._scores", _measured(0.5, 0.5))
+    folder = tmp_path / "better"
+    words = ["finetune", *own, "-o", str(folder), "--rate", "2e-3", "--steps", "40"]
+    assert command(*words) == 1
+    shown = capsys.readouterr().out
+    assert f"The model is in {folder}; now it is measured" in shown
+    assert "Nothing was gained" in shown
     assert not folder.exists()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,23 @@ def test_small_objects_are_not_scored() -> None:
     labels = np.zeros((20, 20), np.int32)
     labels[:5, :5], labels[10:16, 10:15] = 1, 2
     assert [int(mask.sum()) for mask in objects_of(labels)] == [30]
+
+
+def test_masks_are_made_one_by_one_and_are_those_of_the_labels() -> None:
+    labels = np.arange(900, dtype=np.int32).reshape(30, 30).repeat(40, 0).repeat(40, 1) * 3 - 3
+    tracemalloc.start()
+    masks = objects_of(labels)
+    for number, mask in enumerate(masks[32:64]):
+        assert (mask == (labels == 3 * number + 99)).all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # np.unique sorts a copy and counts in 64 bits; 898 masks would take 227 times the labels.
+    assert peak < 8 * labels.nbytes
+    assert len(masks) == 898
+    assert masks
+    assert not objects_of(np.zeros((9, 9), np.int32))
+    assert (masks[-1] == (labels == labels.max())).all()
+    assert len(list(masks[:5])) == 5
 
 
 def test_evaluation_gives_every_measure_on_the_same_objects(

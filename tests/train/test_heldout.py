@@ -102,3 +102,12 @@ def test_too_few_objects_are_refused_with_their_number(count: int) -> None:
         InputError, match=rf"too few objects to learn from: of {count} .* at least 10 and 4"
     ):
         split([crowd("alone", count)], 0.2, seed=0)
+
+
+def test_an_image_of_one_pixel_is_left_out() -> None:
+    pixel = Sample(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.int32), "own", "own", "a", "a")
+    with pytest.raises(InputError, match="too few objects to learn from"):
+        split([pixel], 0.2, seed=0)
+    whole = crowd("alone", 60)
+    trained, held = split([pixel, whole], 0.2, seed=0)
+    assert [one.group for one in (*trained, *held)] == ["alone", "alone"]

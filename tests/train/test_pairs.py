@@ -123,3 +123,18 @@ def test_what_cannot_be_paired_is_named(folders: tuple[Path, Path], tmp_path: Pa
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(labels / "a.png")
     with pytest.raises(InputError, match="colour image"):
         load_pairs(images, labels)
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("tif", "i2"), ("tif", "f4"), ("npy", "i4")])
+def test_labels_below_zero_are_refused_whatever_their_type(
+    folders: tuple[Path, Path], ending: str, kind: str
+) -> None:
+    images, labels = folders
+    tifffile.imwrite(images / "a.tif", plane(0))
+    truth = np.full((40, 50), -1, kind)
+    truth[5:10, 5:10] = 0
+    write = np.save if ending == "npy" else tifffile.imwrite
+    write(labels / f"a.{ending}", truth)
+    message = rf"a\.{ending} holds {truth.dtype} values that are no labels"
+    with pytest.raises(InputError, match=message):
+        load_pairs(images, labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +15,13 @@ from samari.errors import InputError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
 _TIFF = (".tif", ".tiff", ".lsm", ".btf", ".svs")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+#: Pixels of a picture at most: it is decoded as a whole.
+_MOST_PIXELS = 2**30
+_LIMIT_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,13 @@ def _read_picture(file: Path) -> ImageFile:
     from PIL import Image
 
     try:
-        with Image.open(file) as picture:
+        with _any_size(), Image.open(file) as picture:
+            width, height = picture.size
+            if width * height > _MOST_PIXELS:
+                raise InputError(
+                    f"{file} has {height} x {width} pixels, too many for a picture that is read as "
+                    "a whole; save it as TIFF, which is read in parts"
+                )
             frames = getattr(picture, "n_frames", 1)
             colored = picture.mode not in ("1", "L", "LA", "La", "I", "F") and not (
                 picture.mode.startswith("I;")
@@ -142,10 +154,25 @@ def _read_picture(file: Path) -> ImageFile:
                 image = np.array(picture.convert("RGBA" if alpha else "RGB"))
             else:
                 image = np.array(picture.convert("L") if picture.mode in ("LA", "La") else picture)
+    except InputError:
+        raise
     except Exception as error:  # a damaged file can fail in any way
         raise InputError(f"{file} cannot be read as a picture: {error}") from error
     note = f"{file.name} has {frames} frames; the first is used" if frames > 1 else ""
     return ImageFile(image, "YX", colored, None, None, _stem(file), note)
+
+
+@contextlib.contextmanager
+def _any_size() -> Iterator[None]:
+    """Have Pillow open pictures of any size: its limit is that of a server for strangers."""
+    from PIL import Image
+
+    with _LIMIT_LOCK:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _read_npy(file: Path) -> ImageFile:

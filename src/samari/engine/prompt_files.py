@@ -118,7 +118,7 @@ def read_prompt_file(path: str | Path) -> list[PromptRow]:
     if path.suffix.lower() == ".json":
         entries = _json_entries(text, path)
     else:
-        entries = _csv_entries(text)
+        entries = _csv_entries(text, path)
     rows = []
     for where, entry in entries:
         try:
@@ -171,11 +171,17 @@ def prompts_by_object(
     return objects
 
 
-def _csv_entries(text: str) -> list[tuple[str, dict[str, Any]]]:
+def _csv_entries(text: str, path: Path) -> list[tuple[str, dict[str, Any]]]:
     header = text.partition("\n")[0]
     delimiter = next((mark for mark in (";", "\t") if mark in header), ",")
     reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="further columns")
-    return [(f"line {reader.line_num}", dict(entry)) for entry in reader]
+    try:
+        return [(f"line {reader.line_num}", dict(entry)) for entry in reader]
+    except csv.Error as error:
+        number = reader.reader.line_num
+        raise InputError(
+            f"{path}, line {number}: {error}; look for a quotation mark that is not closed"
+        ) from None
 
 
 def _json_entries(text: str, path: Path) -> list[tuple[str, dict[str, Any]]]:

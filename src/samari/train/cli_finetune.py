@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -91,15 +91,20 @@ def _finetune(arguments: argparse.Namespace) -> int:
         steps = finetune_steps(loaded.model, trained, held, config)
         result = result_of(watched(told_steps(steps), tell, None))
     print(f"{result.steps} steps in {result.seconds:.0f} s, ended: {_ENDED[result.ended]}")
-    tuned = LoadedModel(copy.deepcopy(loaded.model), str(folder), "tuned", None)
-    after = _scores(tuned, held) if result.gained else before
+    after = before
+    if result.gained:
+        # Before it is measured, which may take long: nothing is lost if that is stopped.
+        save_model(loaded.model, folder)
+        print(f"The model is in {folder}; now it is measured", flush=True)
+        after = _scores(LoadedModel(loaded.model, str(folder), "tuned", None), held)
     if sum(after[name].mean - before[name].mean for name in _TOLD) <= 0:
+        if result.gained:
+            _remove_model(folder)
         print(
             f"Nothing was gained on the held-out part, so {arguments.model} stays the better model "
-            "and no folder is written. More labels, or another --method, may help"
+            "and no folder is kept. More labels, or another --method, may help"
         )
         return 1
-    save_model(loaded.model, folder)
     record = _record(arguments.model, loaded.hash, config, result, before, after)
     (folder / "finetune.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for name, title in _TOLD.items():
@@ -124,6 +129,14 @@ def _check_output(folder: Path) -> None:
     above = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise InputError(f"{folder} cannot be made, because of {above}; give another -o")
+
+
+def _remove_model(folder: Path) -> None:
+    """Remove what `save_model` wrote, and the folder if nothing else is in it."""
+    for name in ("model.safetensors", "config.json"):
+        (folder / name).unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 _ENDED = {"flat": "no further gain", "steps": "all steps done", "minutes": "out of time"}

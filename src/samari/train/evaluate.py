@@ -7,9 +7,10 @@ figure is the mean over objects at native resolution; its interval is a bootstra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from samari.train.prompts import centre_click, correction_click, object_box
 from samari.train.scores import Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -67,10 +68,43 @@ class Example:
     iou: float
 
 
-def objects_of(labels: NDArray[np.int32], least: int = LEAST_AREA) -> list[NDArray[np.bool_]]:
+class ObjectMasks(Sequence["NDArray[np.bool_]"]):
+    """The masks (H, W) of some labels, each made when it is asked for.
+
+    All at once would take a plane for each object.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (H, W)
+    ids : ndarray of int
+    """
+
+    def __init__(self, labels: NDArray[np.int32], ids: NDArray[np.int32]) -> None:
+        self._labels = labels
+        self._ids = ids
+
+    def __len__(self) -> int:
+        """Return the number of labels."""
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.bool_]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ObjectMasks: ...
+
+    def __getitem__(self, index: int | slice) -> NDArray[np.bool_] | ObjectMasks:
+        """Make one mask, or choose some labels."""
+        if isinstance(index, slice):
+            return ObjectMasks(self._labels, self._ids[index])
+        mask: NDArray[np.bool_] = self._labels == self._ids[index]
+        return mask
+
+
+def objects_of(labels: NDArray[np.int32], least: int = LEAST_AREA) -> ObjectMasks:
     """Return the masks (H, W) of all labels of at least ``least`` pixels."""
     ids, sizes = np.unique(labels, return_counts=True)
-    return [labels == i for i, size in zip(ids, sizes, strict=True) if i > 0 and size >= least]
+    return ObjectMasks(labels, ids[(ids > 0) & (sizes >= least)])
 
 
 def evaluate(

@@ -50,6 +50,8 @@ def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Samp
     else:
         trained, held = [], []
         for planes in groups.values():
+            if planes[0].labels.size == 1:  # one pixel cannot be cut
+                continue
             parts = _cut(planes, share)
             trained += parts[0]
             held += parts[1]

@@ -71,7 +71,7 @@ def samples_of(
     Raises
     ------
     InputError
-        A plane is too large to be learnt from as a whole.
+        A plane is too large to be learnt from as a whole, or a label is negative.
     """
     samples: list[Sample] = []
     sizes = [math.prod(session.planes.shape_of(plane.view)) for plane in planes]
@@ -86,6 +86,10 @@ def samples_of(
     for plane in planes:
         yield 0, len(planes)
         labels = np.asarray(session.labels[session.planes.label_slices(plane)])
+        if labels.min(initial=0) < 0:
+            raise InputError(
+                f"the labels hold {labels.min()}; whole numbers from 0 on can be learnt from"
+            )
         if labels.any():
             image, key = session.planes.rgb_plane(plane), f"{plane.view}{plane.index}"
             # All planes are of one image: what is held out must not be in the plane above.

@@ -45,8 +45,8 @@ def load_pairs(images: str | Path, labels: str | Path) -> list[Sample]:
     Raises
     ------
     InputError
-        A folder is missing, no names agree, two files have one name, or an image and its labels
-        differ in shape.
+        A folder is missing, no names agree, two files have one name, an image and its labels differ
+        in shape, or a label is negative.
     """
     folders = Path(images), Path(labels)
     for folder in folders:
@@ -136,4 +136,8 @@ def _labels_in(file: Path) -> NDArray[Any]:
         labels = np.asarray(read.image)
     if labels.dtype.kind not in "biu":
         raise InputError(f"{file.name} holds {labels.dtype}, not labels")
+    if labels.dtype.kind == "i" and labels.min(initial=0) < 0:
+        raise InputError(
+            f"{file} holds {labels.dtype} values that are no labels (whole numbers >= 0)"
+        )
     return labels
