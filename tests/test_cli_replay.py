@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from samari.cli import main
 from samari.engine.export import read_labels
+from samari.engine.journal import beside
 from samari.engine.predict import Segmenter
 from samari.engine.session import Session
+from samari.sam.weights import save_model
+from samari.zoo import load
 
 IMAGE = np.random.default_rng(3).integers(0, 4000, (3, 48, 64)).astype(np.uint16)
 
@@ -56,6 +60,49 @@ def test_another_model_is_asked(saved, tiny_model_folder, capsys):
     assert run(*words, "--overwrite", "--model", "samari-tiny") in (0, 1)
     assert run(*words, "--overwrite", "--model", "no such model") == 1
     assert "no model" in capsys.readouterr().err
+
+
+@pytest.fixture
+def changed(tmp_path, tiny_model_folder):
+    """Save labels of two models, the second one set midway."""
+    other = load(tiny_model_folder).model
+    torch.manual_seed(0)
+    for parameter in other.mask_decoder.parameters():
+        parameter.data += torch.randn_like(parameter)
+    save_model(other, tmp_path / "other")
+    tifffile.imwrite(tmp_path / "image.tif", IMAGE[0], photometric="minisblack")
+    session = Session(IMAGE[0], model=tiny_model_folder)
+    for model, top in ((None, 2), (tmp_path / "other", 24)):
+        if model is not None:
+            session.segmenter = Segmenter(model)
+        session.add_box((top, 10), (top + 20, 50))
+        session.accept()
+    session.save(tmp_path / "labels.tif")
+    first, second = session.objects.values()
+    assert first.model_hash != second.model_hash
+    return tmp_path
+
+
+def objects(journal):
+    return Session.restore(journal, IMAGE[0], resume=False).objects
+
+
+@pytest.mark.parametrize("options", [[], ["--device", "cpu"]])
+def test_each_object_is_asked_of_its_own_model_on_every_device(changed, options):
+    out = changed / "again.tif"
+    assert run(changed / "labels.tif", changed / "image.tif", "-o", out, *options) == 0
+    here, again = (read_labels(file).labels for file in (changed / "labels.tif", out))
+    np.testing.assert_array_equal(again, here)
+    assert dict(objects(beside(out))) == dict(objects(beside(changed / "labels.tif")))
+
+
+@pytest.mark.parametrize("options", [[], ["--device", "cpu"]])
+def test_a_model_that_is_named_answers_all(changed, tiny_model_folder, options):
+    words = (changed / "labels.tif", changed / "image.tif", "-o", changed / "again.tif")
+    assert run(*words, "--model", changed / "other", *options) == 0
+    _, second = objects(beside(changed / "labels.tif")).values()
+    found = objects(beside(changed / "again.tif"))
+    assert {one.model_hash for one in found.values()} == {second.model_hash}
 
 
 @pytest.mark.parametrize(

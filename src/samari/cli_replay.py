@@ -59,13 +59,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     if arguments.stored:
         session = Session.of_log(log, image, labels)
     else:
-        from samari.engine.predict import Segmenter
+        from samari.engine.replay import replayed
 
-        model = arguments.model or log.opening["model"]
-        fetch_model(model)
-        default = arguments.model is None and arguments.device == "auto"
-        segmenter = None if default else Segmenter(model, device=arguments.device)
-        session = Session.replay(journal, image, labels=labels, segmenter=segmenter)
+        fetch_model(arguments.model or log.opening["model"])
+        session = replayed(Session, log, image, arguments.model, labels, None, arguments.device)
         if not same_values(log.opening, session.planes):
             print(
                 f"samari: the values of {arguments.image} are not those that {journal} was made "

@@ -339,6 +339,10 @@ def test_planes_that_are_not_there_are_refused():
         session.segment_everything((3,))
     with pytest.raises(InputError, match="z from 0 to 2"):
         session.segment_everything([])
+    with pytest.raises(InputError, match="z from 0 to 2"):
+        session.segment_everything(3)
+    with pytest.raises(InputError, match=r"whole number, not 0\.5"):
+        session.segment_everything(0.5)
     with pytest.raises(InputError, match="points_per_side=0"):
         session.segment_everything(points_per_side=0)
     assert session.segmenter.encoded == 0
@@ -349,6 +353,19 @@ def test_a_series_of_stacks_has_a_plane_for_every_index():
     every = planes_of(planes, "YX", None)
     assert [plane.index for plane in every] == [(t, z) for t in (0, 1) for z in (0, 1, 2)]
     assert [p.index for p in planes_of(planes, "YX", [(1, 2), (1, 2), (0, 0)])] == [(1, 2), (0, 0)]
+    with pytest.raises(InputError, match="t from 0 to 1, z from 0 to 2"):
+        planes_of(planes, "YX", 1)
+
+
+@pytest.mark.parametrize("number", [1, np.int64(1)])
+def test_a_plane_of_a_stack_is_named_by_its_number(number):
+    image = np.stack([scene(), scene((5, 5)), scene((20, 30))])
+    session = session_of(image, axes="ZYX")
+    (label,) = session.segment_everything(number, points_per_side=16)
+    assert session.objects[label].parts[0].plane == PlaneIndex("YX", (1,))
+    found = finish(session.everything_steps(number, points_per_side=16))
+    assert [len(each.shape) for each in session.filter_everything(found, plane=number)] == [2]
+    assert session.filter_everything(found, plane=(2,)) == []
 
 
 def test_points_lie_evenly_on_the_plane():

@@ -310,6 +310,13 @@ def test_what_does_not_fit_is_refused_by_name(model: Model) -> None:
     for wanted in ((5, 5), (3, 40), range(0)):
         with pytest.raises(InputError, match="planes 0 to 11"):
             session.propagate(1, range=wanted)
+    for wanted in (3, (1, 2, 3), "Z"):
+        with pytest.raises(InputError, match=r"the one after the last, e\.g\. \(0, 12\)"):
+            session.propagate(1, range=wanted)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"of the range must be a whole number, not 0\.5"):
+        session.propagate(1, range=(0.5, 4))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="labels must be a sequence, not None"):
+        session.propagate(None)  # type: ignore[arg-type]
     assert not session.history.can_undo
 
 

@@ -42,6 +42,19 @@ def test_points_refine_the_same_object(flat):
     assert flat.labels[20, 30] == 0
 
 
+def test_a_plane_of_a_stack_is_named_by_its_number(stack):
+    guess = disc((40, 60), 10, 10)
+    stack.add_mask(guess, plane=7)
+    assert stack.pending[0].planes == (PlaneIndex("YX", (7,)),)
+    stack.paint(guess, plane=np.int64(7))
+    stack.paint(guess, plane=(7,))
+    (label,) = stack.accept()
+    stack.reopen(label, 7)
+    assert stack.pending[0].scope == (PlaneIndex("YX", (7,)),)
+    with pytest.raises(InputError, match="no mask to paint on"):
+        stack.paint(guess, plane=3)
+
+
 def test_n_prompts_give_n_ids(flat):
     """Trap 21."""
     for k in range(8):
@@ -318,7 +331,8 @@ def test_edited_prompts_are_one_step_and_equal_ones_none(flat):
         (lambda s: s.add_polygon([(1, 1, 1), (1, 5, 5)]), "three"),
         (lambda s: s.add_polygon([]), "three"),
         (lambda s: s.add_polygon([(1, 1, 1), (2, 5, 5), (1, 9, 1)]), "not on z=1 and z=2"),
-        (lambda s: s.add_mask(np.ones((40, 60), bool), plane=3), "plane=3"),
+        (lambda s: s.add_mask(np.ones((40, 60), bool), plane=3.5), "whole number, not 3.5"),
+        (lambda s: s.reopen(4, "z"), "whole number, not 'z'"),
         (lambda s: s.add_mask(np.ones((4, 4), bool), plane=(3,)), r"\(4, 4\).*\(40, 60\)"),
         (lambda s: s.add_mask(np.ones((40, 60), bool), plane=(12,)), "12"),
         (lambda s: setattr(s, "view", "QX"), "QX"),

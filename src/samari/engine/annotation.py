@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from samari.engine import commit
-from samari.engine.checks import whole_number
+from samari.engine.checks import whole_number, whole_numbers
 from samari.engine.events import Callback, Listeners, SessionEvent, events_of
 from samari.engine.export import save_labels
 from samari.engine.history import Action, Growing, History, Opaque
@@ -23,7 +23,7 @@ from samari.engine.units import axis_numbers, axis_units, voxel_size
 from samari.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from samari.engine.label_arrays import Box, Index
@@ -128,31 +128,31 @@ class Annotation:
         """Objects prompted and not yet accepted, the newest one last."""
         return self._state.pending
 
-    def delete(self, label: int) -> None:
-        """Make all pixels of an object background.
+    def delete(self, label: int | Iterable[int]) -> None:
+        """Make all pixels of an object, or of several as one step, background.
 
         Raises
         ------
         InputError
-            If there is no such object.
+            If there is no such object. Then nothing was changed.
         """
-        label = whole_number(label, "a label")
+        labels = whole_numbers(label, "a label")
         with self._change("delete") as change:
-            change.details["label"] = label
-            commit.delete(change, label)
+            change.details["label"] = _one_or_all(labels)
+            commit.delete(change, labels)
 
-    def merge(self, a: int, b: int) -> None:
-        """Make object `b` a part of object `a`.
+    def merge(self, a: int, b: int | Iterable[int]) -> None:
+        """Make object `b`, or several as one step, a part of object `a`.
 
         Raises
         ------
         InputError
-            If one of them does not exist or is being edited.
+            If one of them does not exist or is being edited. Then nothing was changed.
         """
-        a, b = whole_number(a, "a label"), whole_number(b, "a label")
+        kept, gone = whole_number(a, "a label"), whole_numbers(b, "a label")
         with self._change("merge") as change:
-            change.details.update(kept=a, gone=b)
-            commit.merge(change, a, b)
+            change.details.update(kept=kept, gone=_one_or_all(gone))
+            commit.merge(change, kept, gone)
 
     def brush(self, mask: Any, label: int, corner: Sequence[int] | None = None) -> None:
         """Paint pixels of the labels by hand, as napari's brush does: over whatever is there.
@@ -316,3 +316,8 @@ class Annotation:
         """Tell the listeners what a step changed; `array` is the label array before it."""
         events = events_of(action, replaced=self.labels is not array)
         self._listeners.emit([*events, SessionEvent("history")])
+
+
+def _one_or_all(labels: list[int]) -> int | list[int]:
+    """Return labels as a journal has them: the only one of them, or a list."""
+    return labels[0] if len(labels) == 1 else labels

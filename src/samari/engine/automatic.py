@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from samari.engine import everything
 from samari.engine.annotation import Annotation
 from samari.engine.candidates import Thresholds
+from samari.engine.checks import whole_number
 from samari.engine.everything import POINTS_PER_SIDE, Everything
 from samari.engine.history import Growing
 from samari.engine.label_arrays import is_in_memory
@@ -45,7 +46,7 @@ class Automatic(Annotation):
 
         Parameters
         ----------
-        plane : PlaneIndex, sequence of int, or several of these, optional
+        plane : PlaneIndex, int, sequence of int, or several planes, optional
             Which planes; index along the label axes that are not in `view`. Default: all of them.
         points_per_side : int
             The plane is clicked on at this many points along each axis; one that is larger than
@@ -73,6 +74,7 @@ class Automatic(Annotation):
             If the ids do not fit the labels. Then nothing was changed.
         """
         chosen = Thresholds(**thresholds)
+        points_per_side = whole_number(points_per_side, "points_per_side")
         wanted = everything.planes_of(self.planes, self._view, plane)
         everything.check_size(self.planes, wanted)
         # Of every plane only what is chosen is kept: a long series must not fill the memory.
@@ -122,6 +124,7 @@ class Automatic(Annotation):
         InputError
             If there is no such plane; at the call, not at the first step.
         """
+        points_per_side = whole_number(points_per_side, "points_per_side")
         wanted = everything.planes_of(self.planes, self._view, plane)
         everything.check_size(self.planes, wanted)
         return _all_steps(
@@ -141,14 +144,15 @@ class Automatic(Annotation):
         found : Everything
         thresholds : Thresholds, optional
             The default ones if not given.
-        plane : PlaneIndex, optional
+        plane : PlaneIndex, int or sequence of int, optional
             Only this one of the planes.
         """
         chosen = Thresholds() if thresholds is None else thresholds
+        only = None if plane is None else self.planes.plane_of(plane, self._view)
         return [
             self._select(candidates, chosen)
             for candidates in found.planes
-            if plane in (None, candidates.plane)
+            if only in (None, candidates.plane)
         ]
 
     def accept_everything(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from samari.engine.checks import own_number
 from samari.engine.prompts import PlanePrompts
 from samari.errors import InputError
 
@@ -60,7 +61,9 @@ class Thresholds:
     overlap: float = 0.2
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Take numbers of numpy too, and check the ranges."""
+        for name, value in asdict(self).items():
+            object.__setattr__(self, name, own_number(value))
         for name in ("min_score", "min_stability", "overlap"):
             value = getattr(self, name)
             if not math.isfinite(value):

@@ -102,43 +102,53 @@ def accept(
     return labels
 
 
-def delete(change: Transaction, label: int) -> None:
-    """Make all pixels of an object background; its pending replacement goes too.
+def delete(change: Transaction, labels: Sequence[int]) -> None:
+    """Make all pixels of some objects background; their pending replacements go too.
 
     Raises
     ------
     InputError
-        If there is no such object.
+        If one of them does not exist.
     """
-    if not change.relabel(label, 0) and label not in change.state.objects:
-        raise InputError(f"there is no object {label} in the labels")
-    change.records[label] = None
-    change.pending = tuple(obj for obj in change.pending if obj.replaces != label)
+    found = change.relabel(labels, 0).union(change.state.objects)
+    for label in labels:
+        if label not in found:
+            raise InputError(f"there is no object {label} in the labels")
+        change.records[label] = None
+    gone = set(labels)
+    change.pending = tuple(obj for obj in change.pending if obj.replaces not in gone)
 
 
-def merge(change: Transaction, kept: int, gone: int) -> None:
-    """Give an object the pixels and the origin of another one.
+def merge(change: Transaction, kept: int, gone: Sequence[int]) -> None:
+    """Give an object the pixels and the origins of other ones.
 
     Raises
     ------
     InputError
-        If one of them does not exist or is being edited, or both are the same.
+        If one of them does not exist or is being edited, or is the object itself.
     """
-    if kept == gone:
+    if kept in gone:
         raise InputError(f"object {kept} cannot be merged with itself; name two objects")
     store, objects = change.state.store, change.state.objects
-    for label in (kept, gone):
-        if any(obj.replaces == label for obj in change.pending):
+    edited = {obj.replaces for obj in change.pending}
+    for label in (kept, *gone):
+        if label in edited:
             raise InputError(f"object {label} is being edited; accept or discard it, then merge")
+    names = ", ".join(map(str, gone[:_NAMED]))
     if kept < 1 or store.extent(kept) is None:
-        raise InputError(f"there is no object {kept} in the labels to merge object {gone} into")
-    if gone < 1 or not change.relabel(gone, kept):
-        raise InputError(f"there is no object {gone} in the labels to merge into object {kept}")
-    first = objects.get(kept) or SegmentedObject(kept)
-    second = objects.get(gone) or SegmentedObject(gone)
-    change.records[gone] = None
-    if first.parts or second.parts:
-        change.records[kept] = replace(first, merged=(*first.merged, second))
+        raise InputError(f"there is no object {kept} in the labels to merge object {names} into")
+    found = change.relabel([label for label in gone if label > 0], kept)
+    whole = change.records.get(kept) or objects.get(kept) or SegmentedObject(kept)
+    for label in gone:
+        if label not in found:
+            raise InputError(
+                f"there is no object {label} in the labels to merge into object {kept}"
+            )
+        part = objects.get(label) or SegmentedObject(label)
+        change.records[label] = None
+        if whole.parts or part.parts:
+            whole = replace(whole, merged=(*whole.merged, part))
+            change.records[kept] = whole
 
 
 def reopened(

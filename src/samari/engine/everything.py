@@ -6,6 +6,7 @@ Source: Kirillov et al., "Segment Anything" (2023), appendix B, "Automatic mask 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from samari.engine.planes import PlaneIndex
 from samari.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from samari.engine.candidates import Found, PlaneCandidates, Selection, Thresholds
     from samari.engine.planes import ImagePlanes
@@ -65,7 +66,7 @@ class Everything:
 
 
 def planes_of(
-    planes: ImagePlanes, view: str, wanted: PlaneIndex | Sequence[int] | Iterable | None
+    planes: ImagePlanes, view: str, wanted: PlaneIndex | int | Iterable[Any] | None
 ) -> tuple[PlaneIndex, ...]:
     """Return the planes that are meant.
 
@@ -74,8 +75,8 @@ def planes_of(
     planes : ImagePlanes
     view : str
         Which planes are meant where only their index is given.
-    wanted : PlaneIndex, sequence of int, sequence of these, or None
-        None means every plane of the view.
+    wanted : PlaneIndex, int, sequence of int, sequence of these, or None
+        An int is the index along the only further axis. None means every plane of the view.
 
     Raises
     ------
@@ -86,16 +87,11 @@ def planes_of(
         lengths = zip(planes.label_axes, planes.label_shape, strict=True)
         counts = tuple(length for letter, length in lengths if letter not in view)
         found = [PlaneIndex(view, index) for index in np.ndindex(counts)]
-    elif isinstance(wanted, PlaneIndex):
-        found = [wanted]
     else:
-        listed = list(wanted)
+        listed = list(wanted) if isinstance(wanted, Iterable) else [wanted]
         if all(isinstance(one, int | np.integer) for one in listed):
             listed = [tuple(listed)]
-        found = [
-            one if isinstance(one, PlaneIndex) else PlaneIndex(view, tuple(map(int, one)))
-            for one in listed
-        ]
+        found = [planes.plane_of(one, view) for one in listed]
     for plane in found:
         planes.check(plane)
     return tuple(dict.fromkeys(found))

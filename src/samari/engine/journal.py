@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from samari.engine.history import Action, History
     from samari.engine.journal_file import JournalFile
+    from samari.engine.objects import SegmentedObject
 
 
 class Journal:
@@ -220,7 +221,14 @@ class _Done:
     grows: int | None
 
     def __call__(self) -> bytes:
-        return encode(step_json(self.number, self.change, self.time, self.grows))
+        try:
+            return self._line_of(self.change)
+        except (TypeError, ValueError, RecursionError):
+            # Without its details it is still restored, and replayed like a step that nobody knows.
+            return self._line_of(replace(self.change, name="pixels", details={}))
+
+    def _line_of(self, change: Change) -> bytes:
+        return encode(step_json(self.number, change, self.time, self.grows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,6 +285,16 @@ class JournalLog:
     def count(self) -> int:
         """How many steps there are, those included that were undone."""
         return sum(kind == "do" for kind, _ in self.entries)
+
+    @property
+    def records(self) -> Iterator[SegmentedObject | None]:
+        """The rows of the object table that the steps changed, as they were afterwards."""
+        return (
+            record
+            for kind, step in self.entries
+            if kind == "do"
+            for record in step.objects.values()
+        )
 
     @property
     def is_saved(self) -> bool:

@@ -32,8 +32,9 @@ _LOCKED_BYTE = 1 << 40
 class JournalFile:
     """The file of one journal, held by one session.
 
-    A line that cannot be written, because the disk is full or the folder has gone, is kept and
-    tried again with the next one: nothing is lost while the program runs.
+    A line that cannot be written, because the disk is full or the folder has gone, or cannot be
+    made for want of memory, is kept and tried again with the next one: nothing is lost while the
+    program runs. One that cannot be made for any other reason never can: it is told and left out.
 
     Parameters
     ----------
@@ -208,8 +209,18 @@ class JournalFile:
 
     def _make_lines(self) -> None:
         while self._waiting:
-            self._unwritten += self._waiting[0]()
-            self._waiting.popleft()
+            try:
+                self._unwritten += self._waiting[0]()
+            except MemoryError:
+                raise
+            except Exception as error:
+                self._waiting.popleft()
+                self._told(
+                    f"a line of the journal {self.path} could not be made and is left out: "
+                    f"{error!r}; save the labels to be safe"
+                )
+            else:
+                self._waiting.popleft()
 
     def _try_to_write(self) -> None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from samari.engine.checks import own_number
 from samari.engine.journal_values import (
     pending_json,
     pixels_json,
@@ -118,10 +119,19 @@ def read_step(value: dict[str, Any]) -> Step:
 def encode(value: dict[str, Any]) -> bytes:
     """Return a line: JSON in ASCII, whose last member is the checksum of what is before it.
 
-    Infinite limits are written as Python's `json` writes and reads them.
+    Infinite limits are written as Python's `json` writes and reads them, numbers of numpy like
+    Python's own.
     """
-    body = json.dumps(value, separators=(",", ":")).encode()
+    body = json.dumps(value, separators=(",", ":"), default=_number).encode()
     return b'%s%s%08x"}\n' % (body[:-1], _CHECKSUM, zlib.crc32(body))
+
+
+def _number(value: Any) -> Any:
+    """Return what JSON has no word for as something that it has."""
+    number = own_number(value)
+    if number is value:
+        raise TypeError(f"{type(value).__name__} is no value of JSON")
+    return number
 
 
 def decode(line: bytes) -> dict[str, Any]:

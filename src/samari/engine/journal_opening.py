@@ -13,9 +13,10 @@ from samari.engine.runs import array_of, value_runs
 from samari.errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from samari.engine.annotation import Annotation
+    from samari.engine.objects import SegmentedObject
     from samari.engine.planes import ImagePlanes
 
 #: Labels that were there at the beginning are part of the journal up to so many bytes.
@@ -87,6 +88,27 @@ def opening_of(
         return {**value, "samari": __version__, "labels": {**began, **runs}}
 
     return line
+
+
+def limits_used(
+    value: dict[str, Any], records: Iterable[SegmentedObject | None]
+) -> tuple[float, ...] | None:
+    """Return the contrast limits of a journal's session; None if nothing was found with any.
+
+    Where none were given the session found its own, from all of an image in memory, from a part of
+    one on disk: each object that a model made tells which.
+
+    Parameters
+    ----------
+    value : dict
+        The first line.
+    records : iterable of SegmentedObject or None
+        Rows of the object table, as the steps wrote them.
+    """
+    if value["contrast_limits"] is not None:
+        return tuple(value["contrast_limits"])
+    used = (record.contrast_limits for record in records if record is not None)
+    return next((limits for limits in used if limits is not None), None)
 
 
 def check_opening(value: dict[str, Any], name: str) -> None:

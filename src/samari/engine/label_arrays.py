@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from samari.engine.checks import whole_number
 from samari.errors import InputError, LabelsError
@@ -126,6 +127,22 @@ def span(mask: NDArray[np.bool_], axis: int) -> tuple[int, int]:
     others = tuple(k for k in range(mask.ndim) if k != axis)
     hits = np.flatnonzero(mask.any(axis=others))
     return (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0)
+
+
+def boxes_of(block: NDArray[Any], labels: Sequence[int]) -> list[tuple[int, Box]]:
+    """Return those of some labels that a block has, with the smallest box around each."""
+    if len(labels) == 1:
+        found = block == labels[0]
+        box = tuple(slice(*span(found, axis)) for axis in range(found.ndim))
+        return [(labels[0], box)] if found.any() else []
+    limits = np.iinfo(block.dtype)
+    fitting = sorted(label for label in labels if limits.min <= label <= limits.max)
+    wanted = np.array(fitting, block.dtype)
+    found = np.isin(block, wanted)
+    numbers = np.zeros(block.shape, np.int32)
+    numbers[found] = np.searchsorted(wanted, block[found]) + 1
+    boxes = find_objects(numbers, max_label=len(fitting))
+    return [(label, box) for label, box in zip(fitting, boxes, strict=True) if box is not None]
 
 
 def brushed_box(

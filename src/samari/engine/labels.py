@@ -10,6 +10,7 @@ import numpy as np
 from samari.engine.census import Census, Count
 from samari.engine.label_arrays import (
     as_box,
+    boxes_of,
     common_part,
     is_in_memory,
     padded,
@@ -237,19 +238,21 @@ class LabelStore:
             array[...] = self.array
             self.array = array
 
-    def relabel(self, old: int, new: int, slices: Index = ()) -> list[LabelEdit]:
-        """Turn every pixel of one label into another, or into background with ``new=0``.
+    def relabel(self, old: int | Sequence[int], new: int, slices: Index = ()) -> list[LabelEdit]:
+        """Turn every pixel of one label, or of several, into another; background with ``new=0``.
 
-        Without `slices`, wherever it is, slab by slab; one edit a slab comes back.
+        Without `slices`, wherever they are, slab by slab; one edit a slab and label comes back.
         """
-        where = self._place_of(old, slices)
-        if where is None:
-            return []
         edits = []
-        for part in self._slabs(where):
-            found = np.asarray(self.array[part]) == old
-            if found.any():
-                edits.append(self.write(part, found, new, replace=(old,)))
+        for where, labels in self._places_of([old] if isinstance(old, int) else old, slices):
+            for part in self._slabs(where):
+                block = np.asarray(self.array[part])
+                for label, box in boxes_of(block, labels):
+                    place = tuple(
+                        slice(all_.start + here.start, all_.start + here.stop)
+                        for all_, here in zip(part, box, strict=True)
+                    )
+                    edits.append(self.write(place, block[box] == label, new, replace=(label,)))
         return edits
 
     def extent(self, label: int, slices: Index = ()) -> Box | None:
@@ -323,6 +326,21 @@ class LabelStore:
             return part
         known = self.census.box(label)
         return None if known is None else common_part(part, known)
+
+    def _places_of(
+        self, labels: Sequence[int], slices: Index
+    ) -> Iterator[tuple[Box, Sequence[int]]]:
+        """Return where to look for which labels, those that may be anywhere at one go."""
+        part = as_box(slices, self.array.shape)
+        anywhere = []
+        for label in labels:
+            where = self._place_of(label, slices)
+            if where == part:
+                anywhere.append(label)
+            elif where is not None:
+                yield where, (label,)
+        if anywhere:
+            yield part, anywhere
 
     def _slabs(self, box: Box, axis: int = 0) -> Iterator[Box]:
         """Cut a part into slabs of 64 MB, in whole chunks, along one axis and those after it."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from samari.engine.axes import as_array, check_axes, shape_without_colours
+from samari.engine.checks import whole_number
 from samari.engine.intensity import (
     auto_contrast_limits,
     check_contrast_limits,
@@ -213,6 +215,25 @@ class ImagePlanes:
         """Return (H, W) of the planes of a view."""
         rows, cols = self._view_positions(view)
         return self.label_shape[rows], self.label_shape[cols]
+
+    def plane_of(self, plane: PlaneIndex | Sequence[int] | int, view: str) -> PlaneIndex:
+        """Return the plane that is meant where not its view, or just one number, is given.
+
+        Parameters
+        ----------
+        plane : PlaneIndex, sequence of int, or int
+        view : str
+            Which plane is meant where only its index is given.
+
+        Raises
+        ------
+        InputError
+            If its index is not of whole numbers.
+        """
+        if isinstance(plane, PlaneIndex):
+            return plane
+        index = plane if isinstance(plane, Iterable) else [plane]
+        return PlaneIndex(view, tuple(whole_number(i, "the index of a plane") for i in index))
 
     def to_plane(self, point: Sequence[float], view: str) -> tuple[float, float]:
         """Return the (row, col) of a point given in label-axes order; nothing is rounded."""

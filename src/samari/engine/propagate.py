@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from samari.engine.checks import own_number
 from samari.engine.planes import PlaneIndex
 from samari.engine.propagated import FoundMask, PropagationReport
 from samari.engine.tiles import by_next_tile
@@ -51,6 +52,11 @@ class Limits:
     min_overlap: float = 0.3
     max_growth: float = 3.0
     min_contrast: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Take numbers of numpy too."""
+        for name, value in asdict(self).items():
+            object.__setattr__(self, name, own_number(value))
 
 
 @dataclass(frozen=True)

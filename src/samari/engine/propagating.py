@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samari.engine.automatic import Automatic
+from samari.engine.checks import listed, whole_number
 from samari.engine.history import Growing
 from samari.engine.objects import ObjectPart, SegmentedObject
 from samari.engine.planes import PlaneIndex
@@ -22,7 +24,7 @@ from samari.engine.steps import result_of
 from samari.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+    from collections.abc import Callable, Collection, Generator, Sequence
 
     from samari.engine.masks import Box
     from samari.engine.propagated import FoundMask, PropagationReport
@@ -118,8 +120,8 @@ class Propagating(Automatic):
             raise InputError(f"axis {axis!r} is not one of the axes of {self.planes.label_axes}")
         length = self.planes.label_shape[self.planes.label_axes.index(letter)]
         first, last = _ends(range, length)
-        wanted = [labels] if isinstance(labels, int | np.integer) else list(labels)
-        numbers = list(dict.fromkeys(int(one) for one in wanted))
+        wanted = [labels] if isinstance(labels, int | np.integer) else listed(labels, "labels")
+        numbers = list(dict.fromkeys(whole_number(one, "a label") for one in wanted))
         return self._planning(numbers, letter, first, last, limits or Limits())
 
     def _planning(
@@ -361,20 +363,26 @@ def _ends(wanted: range | tuple[int, int] | None, length: int) -> tuple[int, int
     Raises
     ------
     InputError
-        If there is no plane in the range.
+        If there is no plane in the range, or it is none.
     """
     if wanted is None:
         start, stop = 0, length
     elif isinstance(wanted, range):
         start, stop = (min(wanted), max(wanted) + 1) if wanted else (0, 0)
     else:
-        start, stop = wanted
+        ends = list(wanted) if isinstance(wanted, Iterable) else []
+        if len(ends) != 2:
+            raise InputError(
+                f"range={wanted!r} must be the first plane and the one after the last, e.g. "
+                f"(0, {length})"
+            )
+        start, stop = (whole_number(end, "a plane of the range") for end in ends)
     if not 0 <= start < stop <= length:
         raise InputError(
             f"the range from plane {start} to {stop - 1} must lie within the planes 0 to "
             f"{length - 1}, its first plane first"
         )
-    return int(start), int(stop) - 1
+    return start, stop - 1
 
 
 def _indices(extent: slice) -> range:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from samari.engine import commit
 from samari.engine.journal_values import pixels_of
 from samari.engine.label_arrays import common_part, seen_from
 from samari.engine.pending import PendingPart
@@ -41,8 +42,12 @@ def replayed(
     model: Any,
     labels: Any,
     segmenter: Any,
+    device: str = "auto",
 ) -> Kind:
-    """Return a new session in which everything was done again; see `Session.replay`."""
+    """Return a new session in which everything was done again; see `Session.replay`.
+
+    Models that are loaded for it, all but `segmenter`, compute on `device`.
+    """
     # Restored first: so every step is known with the pixels that it really changed.
     elsewhere = log.opening["labels"]["from"] == "elsewhere"
     began = np.array(labels) if elsewhere and labels is not None else None
@@ -54,7 +59,9 @@ def replayed(
     elif model or log.opening["model"]:
         options["model"] = model or log.opening["model"]
     session = kind(image, **options)
-    replay = Replay(cast("Session", session))
+    replay = Replay(cast("Session", session), device)
+    if segmenter is None and device != "auto":
+        replay.load(model or session.journal.model)
     for run in runs:
         if segmenter is None and model is None:
             replay.use(run[-1].details.get("model"))
@@ -71,6 +78,12 @@ def replayed(
 class Replay:
     """A session in which things are done again.
 
+    Parameters
+    ----------
+    session : Session
+    device : str
+        Where models compute that are loaded for it.
+
     Attributes
     ----------
     session : Session
@@ -78,18 +91,23 @@ class Replay:
         Labels for which the model found nothing.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, device: str) -> None:
         self.session = session
+        self._device = device
         self.missing: list[int] = []
         self._grids: dict[tuple[PlaneIndex, int], dict[Any, NDArray[np.bool_]]] = {}
 
     def use(self, model: str | None) -> None:
         """Go on with the model that a step was made with."""
         if model and model != self.session.journal.model:
-            # Here, because it imports torch.
-            from samari.engine.predict import Segmenter
+            self.load(model)
 
-            self.session.segmenter = Segmenter(model)
+    def load(self, model: Any) -> None:
+        """Go on with a model."""
+        # Here, because it imports torch.
+        from samari.engine.predict import Segmenter
+
+        self.session.segmenter = Segmenter(model, device=self._device)
 
     def mask_of_point(
         self, part: ObjectPart, model_hash: str, per_side: int | None
@@ -189,26 +207,31 @@ def propagate_again(replay: Replay, run: Sequence[Change]) -> None:
 
 
 def delete_again(replay: Replay, run: Sequence[Change]) -> None:
-    """Delete an object, if the model had found it."""
-    label = run[0].details["label"]
-    if label in replay.session.objects or replay.session.store.extent(label) is not None:
-        replay.session.delete(label)
+    """Delete objects, those that the model had found."""
+    session = replay.session
+    known = _several(run[0].details["label"])
+    known = [n for n in known if n in session.objects or session.store.extent(n) is not None]
+    if known:
+        session.delete(known)
 
 
 def merge_again(replay: Replay, run: Sequence[Change]) -> None:
-    """Merge two objects, or rename the only one of them that the model had found."""
+    """Merge objects that the model had found; if not the one that is kept, rename another."""
     (change,), session = run, replay.session
-    kept, gone = change.details["kept"], change.details["gone"]
-    if session.store.extent(gone) is None:
+    kept, gone = change.details["kept"], _several(change.details["gone"])
+    gone = [label for label in gone if session.store.extent(label) is not None]
+    if not gone:
         return
     if session.store.extent(kept) is not None:
         session.merge(kept, gone)
         return
+    first, *others = gone
     with session._change("merge") as redone:
         redone.details.update(change.details)
-        redone.relabel(gone, kept)
-        record = session.objects.get(gone)
-        redone.records.update({gone: None, kept: record and replace(record, label=kept)})
+        redone.relabel(first, kept)
+        record = session.objects.get(first)
+        redone.records.update({first: None, kept: record and replace(record, label=kept)})
+        commit.merge(redone, kept, others)
 
 
 def as_stored(replay: Replay, run: Sequence[Change]) -> None:
@@ -254,6 +277,11 @@ def _take_away(mask: NDArray[np.bool_], pixels: Pixels, later: Pixels) -> None:
     common = common_part(pixels.box, later.box)
     if common is not None:
         mask[seen_from(common, pixels.box)] &= ~later.mask[seen_from(common, later.box)]
+
+
+def _several(labels: int | list[int]) -> list[int]:
+    """Return what a journal says of labels as a list: it has a single one as a number."""
+    return [labels] if isinstance(labels, int) else labels
 
 
 def _answerable(session: Session, part: PendingPart) -> PendingPart:

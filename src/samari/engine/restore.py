@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from samari.engine.history import Growing
-from samari.engine.journal_opening import check_image, initial_labels
+from samari.engine.journal_opening import (
+    check_image,
+    initial_labels,
+    limits_used,
+    same_values,
+)
 from samari.engine.planes import ImagePlanes
 from samari.engine.state import Change
 from samari.errors import InputError, JournalError, LabelsError
@@ -33,12 +38,13 @@ def session_options(
         began = initial_labels(opening, planes, labels, log.name)
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(f"line 1 of the journal {log.name} is damaged: {error}") from None
-    limits = opening["contrast_limits"]
+    # Another image, which a model may answer on, has limits of its own.
+    records = log.records if same_values(opening, planes) else ()
     return {
         "axes": planes.axes,
         "rgb": planes.rgb,
         "channel": opening["channel"],
-        "contrast_limits": None if limits is None else tuple(limits),
+        "contrast_limits": limits_used(opening, records),
         "scale": opening["scale"],
         "units": opening["units"],
         "translate": opening["translate"],

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samari.engine.journal_opening import limits_used
 from samari.engine.journal_values import pixels_of
 from samari.engine.label_arrays import as_box
 from samari.engine.pending import PendingPart, prompted
@@ -75,7 +76,7 @@ def script_of(session: Recorded, image: str, output: str, labels: str) -> str:
 
     runs = session.journal.runs(session.history)
     body = list(_body(runs, session.planes, session.journal.opening["model"]))
-    options = _options(session, labels)
+    options = _options(session, runs, labels)
     text = "\n".join([*options, *body])
     imports: dict[str, list[str]] = {"samari": ["Session"], "samari.engine.images": ["read_image"]}
     for name, module in _NAMES.items():
@@ -95,16 +96,17 @@ def script_of(session: Recorded, image: str, output: str, labels: str) -> str:
     ) + "".join(f"{line}\n" for line in [*body, "", "s.save(OUTPUT)"])
 
 
-def _options(session: Recorded, labels: str) -> list[str]:
+def _options(session: Recorded, runs: Sequence[Sequence[Change]], labels: str) -> list[str]:
     """Return the keywords of the session."""
     opening = session.journal.opening
-    limits = opening["contrast_limits"]
+    changes = (change for run in runs for change in run)
+    records = (record for change in changes for _, _, record in change.records)
     values = {
         "model": opening["model"],
         "axes": session.planes.axes,
         "rgb": session.planes.rgb or None,
         "channel": session.planes.channel,
-        "contrast_limits": None if limits is None else tuple(limits),
+        "contrast_limits": limits_used(opening, records),
         "scale": session.scale,
         "units": session.units,
         "translate": session.translate,

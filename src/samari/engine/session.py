@@ -181,19 +181,16 @@ class Session(Recorded):
         shape = self.planes.shape_of(self._view)
         self._prompt(plane, lambda prompts: prompts.with_polygon(outline, shape), region=True)
 
-    def add_mask(self, mask: Any, plane: Sequence[int] | PlaneIndex = ()) -> None:
+    def add_mask(self, mask: Any, plane: Sequence[int] | PlaneIndex | int = ()) -> None:
         """Give the newest pending object a first guess: a mask and its box. See `add_box`.
 
         Parameters
         ----------
         mask : array of bool, shape (H, W) of the plane
-        plane : sequence of int or PlaneIndex
+        plane : sequence of int, PlaneIndex or int
             Index along the label axes that are not in `view`; a `PlaneIndex` names its own view.
         """
-        try:
-            where = plane if isinstance(plane, PlaneIndex) else PlaneIndex(self._view, tuple(plane))
-        except (TypeError, ValueError):
-            raise InputError(f"plane={plane!r} is not a sequence of whole numbers") from None
+        where = self.planes.plane_of(plane, self._view)
         guess = mask_prompts(mask)
         self._prompt(
             where, lambda prompts: prompts.with_mask(guess.mask).with_box(guess.box), region=True
@@ -237,7 +234,9 @@ class Session(Recorded):
         with self._change("choose") as change:
             change.pending = (*self.pending[:-1], newest.with_part(part))
 
-    def paint(self, mask: NDArray[np.bool_], plane: PlaneIndex | None = None) -> None:
+    def paint(
+        self, mask: NDArray[np.bool_], plane: PlaneIndex | Sequence[int] | int | None = None
+    ) -> None:
         """Say what the mask of a pending object is: what a brush made of the model's.
 
         It is kept as a difference from what was shown, and stays when prompts or model change.
@@ -245,7 +244,7 @@ class Session(Recorded):
         Parameters
         ----------
         mask : ndarray of bool, shape (H, W)
-        plane : PlaneIndex, optional
+        plane : PlaneIndex, sequence of int, or int, optional
             On which plane; of the newest object that is prompted there. By default that of the
             prompts given last.
 
@@ -254,10 +253,11 @@ class Session(Recorded):
         InputError
             If nothing is pending there, or the mask does not have the plane's shape.
         """
+        where = None if plane is None else self.planes.plane_of(plane, self._view)
         found = [
             (i, obj, part)
             for i, obj in enumerate(self.pending)
-            if (part := obj.newest if plane is None else obj.part_on(plane)) is not None
+            if (part := obj.newest if where is None else obj.part_on(where)) is not None
         ]
         if not found:
             raise InputError("there is no mask to paint on; add a point or a box first")
@@ -300,7 +300,7 @@ class Session(Recorded):
             channel=self.planes.channel,
         )
         with self._change("accept") as change:
-            change.details["overwrite"] = self.overwrite
+            change.details["overwrite"] = bool(self.overwrite)
             return commit.accept(change, self.planes, predictions, origin, overwrite=self.overwrite)
 
     def discard(self) -> None:
@@ -308,7 +308,7 @@ class Session(Recorded):
         with self._change("discard") as change:
             change.pending = ()
 
-    def reopen(self, label: int, plane: PlaneIndex | None = None) -> None:
+    def reopen(self, label: int, plane: PlaneIndex | Sequence[int] | int | None = None) -> None:
         """Make an accepted object pending again; accepting it replaces its pixels, same id.
 
         Its prompts come back. An object without prompts, from another tool or a brush, starts from
@@ -317,7 +317,7 @@ class Session(Recorded):
         Parameters
         ----------
         label : int
-        plane : PlaneIndex, optional
+        plane : PlaneIndex, sequence of int, or int, optional
             Only this plane of the object; the others stay as they are.
 
         Raises
@@ -328,7 +328,8 @@ class Session(Recorded):
         label = whole_number(label, "a label")
         if any(obj.replaces == label for obj in self.pending):
             return
-        obj = commit.reopened(self._state, self.planes, label, self._view, plane)
+        only = None if plane is None else self.planes.plane_of(plane, self._view)
+        obj = commit.reopened(self._state, self.planes, label, self._view, only)
         with self._change("reopen") as change:
             change.pending = (*self.pending, obj)
 

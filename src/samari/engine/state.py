@@ -185,11 +185,11 @@ class Transaction:
             self.edits.append(edit)
         return edit
 
-    def relabel(self, old: int, new: int, slices: Index = ()) -> int:
-        """Turn one label into another, see `LabelStore.relabel`; return the number of pixels."""
+    def relabel(self, old: int | Sequence[int], new: int, slices: Index = ()) -> frozenset[int]:
+        """Turn labels into another, see `LabelStore.relabel`; return those that had a pixel."""
         edits = self.state.store.relabel(old, new, slices)
         self.edits.extend(edits)
-        return sum(edit.count for edit in edits)
+        return frozenset().union(*(edit.labels for edit in edits if edit.count)) - {new}
 
     def roll_back(self) -> None:
         """Take back what was written."""
