@@ -275,5 +275,7 @@ def test_the_dock_finds_filters_and_adds(
     viewer.layers.remove(image)  # in the middle of it: nothing of the run is left
     qtbot.waitUntil(lambda: dock.controller is None, timeout=30_000)
     assert panel.layer is None
-    assert [layer.name for layer in viewer.layers] == ["cells objects"]
+    qtbot.waitUntil(
+        lambda: [layer.name for layer in viewer.layers] == ["cells objects"], timeout=5000
+    )
     dock.shut_down()

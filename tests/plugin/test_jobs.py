@@ -193,3 +193,17 @@ def test_after_close_nothing_is_delivered_and_the_thread_ends(desk: Desk) -> Non
     assert waiting.finished
     late = Job(desk.steps("late", 1))
     assert desk.loop.submit(late).state == "cancelled"
+
+
+def test_what_is_kept_is_done_after_close_and_the_rest_is_not(desk: Desk) -> None:
+    gate = threading.Semaphore(0)
+    running = Job(desk.steps("running", 9, gate))
+    kept, other = Job(desk.steps("kept", 3), kept=True), Job(desk.steps("other", 1))
+    for job in (running, kept, other):
+        desk.loop.submit(job)
+    desk.loop.close()
+    gate.release()
+    assert desk.loop.join(30)
+    assert [line for line in desk.log if "running" not in line] == ["kept0", "kept1", "kept2"]
+    assert (kept.state, other.state) == ("done", "cancelled")
+    assert desk.loop.collect() == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.layers import Labels
-from qtpy.QtCore import QItemSelectionModel, Qt
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
 
 from samari.plugin.objects_model import ID, PIXELS, PLANE, PROMPTS, SCORE
 from samari.plugin.objects_table import ObjectsTable
@@ -234,3 +234,120 @@ def test_ten_thousand_objects_do_not_freeze(
     assert table.model.rowCount() == 10_021
     assert np.median(durations) < 0.016
     table.hide()
+
+
+def _grid(annotated: Annotated, noise: Noise, table: ObjectsTable, qtbot: Any, side: int) -> Any:
+    """Give a controller on objects of another tool, side by side."""
+    given = np.kron(
+        np.arange(1, side * side + 1, dtype=np.uint16).reshape(side, side),
+        np.pad(np.ones((12, 12), np.uint16), 4),
+    )
+    c = annotated(noise(*given.shape), labels=Labels(given))
+    table.use(c)
+    qtbot.waitUntil(lambda: table.model.rowCount() == side * side, timeout=30_000)
+    return c
+
+
+def test_hundreds_of_rows_are_deleted_and_joined_at_once_as_one_step(
+    annotated: Annotated, noise: Noise, table: ObjectsTable, qtbot: Any
+) -> None:
+    c = _grid(annotated, noise, table, qtbot, 24)
+    before = c.session.labels.copy()
+    table.show()
+    table.view.sortByColumn(PIXELS, Qt.SortOrder.AscendingOrder)
+    for act in (table.delete, table.join):
+        table.view.selectAll()
+        assert len(table.selected) == 576
+        start = time.perf_counter()
+        act.click()
+        assert time.perf_counter() - start < 2, "5.5 s for 200 rows, one after the other"
+        assert len(c.session.history) == 1
+        assert np.unique(c.session.labels).tolist() == ([0] if act is table.delete else [0, 1])
+        c.undo()
+        np.testing.assert_array_equal(c.session.labels, before)
+    table.hide()
+
+
+def test_what_a_step_of_several_rows_says(
+    annotated: Annotated, noise: Noise, table: ObjectsTable, qtbot: Any
+) -> None:
+    c = _grid(annotated, noise, table, qtbot, 3)
+    _select(table, 2, 5, 4)
+    table.join.click()
+    assert c.status == "2 objects are now parts of object 2"
+    assert c.last_object == 2
+    _select(table, 7)
+    table.delete.click()
+    assert c.status == "Object 7 deleted"
+    assert table.selected == []
+    _select(table, 2, 9)
+    table.delete.click()
+    assert c.status == "2 objects deleted"
+    assert table.title.text() == "Objects: 4"
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_sorting_keeps_the_rows_selected_that_are_acted_on(
+    annotated: Annotated, noise: Noise, table: ObjectsTable, qtbot: Any, many: bool
+) -> None:
+    c = _grid(annotated, noise, table, qtbot, 12)
+    chosen = list(range(3, 120, 2)) if many else [2, 7]
+    _select(table, *chosen)
+    for column, order in ((PIXELS, DOWN), (ID, DOWN), (ID, Qt.SortOrder.AscendingOrder)):
+        table.view.sortByColumn(column, order)
+        rows = table.view.selectionModel().selectedRows()
+        assert sorted(table.model.label_at(row.row()) for row in rows) == chosen
+        assert sorted(c._selected) == chosen
+        assert table.title.text() == f"Objects: 144, {len(chosen)} selected"
+    table.delete.click()
+    assert set(np.unique(c.session.labels)) == set(range(145)) - set(chosen)
+    assert (table.selected, c._selected) == ([], ())
+    assert not table.delete.isEnabled()
+
+
+def test_many_changes_at_once_leave_the_selection_alone(
+    annotated: Annotated, noise: Noise, table: ObjectsTable, qtbot: Any
+) -> None:
+    c = _grid(annotated, noise, table, qtbot, 12)
+    _select(table, 3, 140)
+    c.delete(range(10, 110))
+    assert sorted(table.selected) == sorted(c._selected) == [3, 140]
+    c.undo()
+    assert sorted(table.selected) == sorted(c._selected) == [3, 140]
+
+
+def test_another_image_has_nothing_selected(
+    annotated: Annotated, noise: Noise, table: ObjectsTable
+) -> None:
+    first, second = annotated(noise(60, 60)), annotated(noise(60, 70))
+    for c in (first, second):
+        _accept(c, 20, 20)
+    table.use(first)
+    _select(table, 1)
+    table.use(second)
+    assert (table.selected, second._selected) == ([], ())
+    assert not table.delete.isEnabled()
+
+
+def test_sorting_thousands_of_selected_rows_does_not_freeze(
+    annotated: Annotated, noise: Noise, table: ObjectsTable
+) -> None:
+    c = annotated(noise(60, 90))
+    record = c.session.objects[_accept(c, 30, 30)]
+    for other in range(2, 5_001):
+        c.session.objects.replace(other, replace(record, label=other))
+    table.use(c)
+    table.show()
+    _select_every_other(table)
+    start = time.perf_counter()
+    table.view.sortByColumn(SCORE, DOWN)
+    assert time.perf_counter() - start < 1.5
+    assert len(table.selected) == 2_500
+    table.hide()
+
+
+def _select_every_other(table: ObjectsTable) -> None:
+    chosen, model = QItemSelection(), table.model
+    for row in range(0, model.rowCount(), 2):
+        chosen.select(model.index(row, ID), model.index(row, PROMPTS))
+    table.view.selectionModel().select(chosen, QItemSelectionModel.SelectionFlag.ClearAndSelect)

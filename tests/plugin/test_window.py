@@ -401,3 +401,34 @@ def test_a_layer_that_gets_another_array_is_annotated_anew(
     qtbot.waitUntil(lambda: dock.controller is not first, timeout=30_000)
     assert dock.controller.session.planes.image is other
     assert dock.controller.labels_layer is first.labels_layer
+
+
+@pytest.mark.parametrize("which", ["image", "labels_layer"])
+def test_an_array_of_another_shape_goes_on_in_new_labels(
+    docked: Any, noise: Any, qtbot: Any, said: list[str], which: str
+) -> None:
+    """Cropped, binned or read again; what was annotated stays in its layer."""
+    viewer, _, dock = docked(noise(40, 40))
+    first = dock.controller
+    image, former = first.image, first.labels_layer
+    first.points.add([30, 30])
+    assert first.wait()
+    assert first.accept() == [1]
+    first.points.add([35, 35])
+    getattr(first, which).data = noise(20, 30)
+    qtbot.waitUntil(lambda: dock.controller is not first, timeout=30_000)
+    c = dock.controller
+    assert c is not None
+    assert c.image is image
+    assert c.session.planes.label_shape == image.data.shape
+    assert c.session.pending == ()
+    assert dock.ui.target.isEnabled()
+    assert former in viewer.layers
+    assert former is not c.labels_layer
+    assert "shape" in said[0]
+    assert "new labels layer" in said[-1]
+    if which == "image":
+        assert former.data[30, 30] == 1
+    c.points.add([10, 15])
+    assert c.wait()
+    assert c.accept() == [1]

@@ -11,7 +11,9 @@ from samari.plugin import notices
 from samari.plugin.controller_state import one_step
 from samari.plugin.due_accepts import DueAccepts
 from samari.plugin.hover import Hover
+from samari.plugin.placement import measure
 from samari.plugin.propagate_actions import PropagateActions
+from samari.plugin.removal import take_away
 from samari.plugin.saving import BackgroundSave
 from samari.plugin.viewer_watch import ViewerWatch
 from samari.plugin.viewers import unwrapped
@@ -84,9 +86,8 @@ class Controller(PropagateActions):
         self._watch = ViewerWatch(
             self._viewer, self.image,
             self._on_view, self._encode_visible, self._on_removed, self._tell,
+            self._on_moved, self._on_replaced,
         )  # fmt: skip
-        self.image.events.data.connect(self._on_image_data)
-        self.image.events.contrast_limits.connect(self._tell)
         self._bind_keys()
         self._on_view()
         self._encode_visible()
@@ -213,9 +214,9 @@ class Controller(PropagateActions):
 
     def save_in_background(self, path: str | Path) -> None:
         """Save the labels on the I/O thread; the status tells when it is done."""
-        self._say("Saving")
-        files = self._workshop.files
-        BackgroundSave(self.session, path, files, self._on_saved, self._on_save_failed).start()
+        save = BackgroundSave(self.session, path, self._workshop.files, self._journal.put_beside)
+        save.start(self._on_saved, self._on_save_failed)
+        self._say("")
 
     def wait(self, timeout: float = 30.0) -> bool:
         """Process events until the model has answered everything; False after `timeout` seconds.
@@ -237,8 +238,6 @@ class Controller(PropagateActions):
         self.session.disconnect(self._on_session)
         self._hover.close()
         self._watch.close()
-        self.image.events.data.disconnect(self._on_image_data)
-        self.image.events.contrast_limits.disconnect(self._tell)
         self._inference.close()
         self._count.close()
         self._brush.stop()
@@ -246,9 +245,7 @@ class Controller(PropagateActions):
         self._prompts.close()
         self._labels.close()
         self._journal.close()
-        for layer in (self.points, self.shapes, self.preview):
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
+        take_away(self._viewer, self.points, self.shapes, self.preview)
         if self._owns_workshop:
             self._workshop.close()
         self.closed.emit()
@@ -297,8 +294,11 @@ class Controller(PropagateActions):
         if self._source.channel_axis is not None or self.session.view != view:
             self._tell()
 
-    def _on_image_data(self, event: Any = None) -> None:
-        self._on_replaced()
+    def _on_moved(self) -> None:
+        """Go with the image to its new place, and to its new size of voxels."""
+        self._try(lambda: measure(self.session, self._source))
+        for shown in (self._prompts, self._labels, self._preview, self._brush):
+            shown.follow_image()
 
     def _encode_visible(self) -> None:
         if self._plane is not None:

@@ -219,12 +219,14 @@ class SamariDock(DockActions):
             self.controller.cancel()
 
     def _on_renew(self) -> None:
-        """Go on with the channel and the contrast on screen, on the same labels."""
+        """Go on with the channel and the contrast on screen, on the same labels if they fit."""
         old = self.controller
-        if old is not None:
-            self._open(old.image, old.labels_layer)
-            if self.controller is not None:
-                self.controller.take_over(old)
+        if old is not None and not self._open(old.image, old.labels_layer):
+            # One of them has another shape now, so that the prompts do not fit either.
+            if self._open(old.image, None):
+                notices.tell("Samari goes on in a new labels layer. The former one stays.")
+        elif old is not None and self.controller is not None:
+            self.controller.take_over(old)
 
     def _on_outdated(self) -> None:
         self._renew_soon = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 if TYPE_CHECKING:
     from samari.plugin.controller import Controller
@@ -35,10 +35,21 @@ class DockActions(QWidget):
         path, _ = QFileDialog.getSaveFileName(
             self, "Save labels", suggested, "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
         )
-        if path:
-            if not Path(path).suffix:
-                path += ".ome.tif"
-            self.controller.save_in_background(path)
+        if not path:
+            return
+        completed = _as_tiff(path)
+        # What the dialog itself returns, it has asked for.
+        if completed == path or self._may_replace(Path(completed)):
+            self.controller.save_in_background(completed)
+
+    def _may_replace(self, path: Path) -> bool:
+        """Ask whether a file may be replaced, if there is one."""
+        if not path.exists():
+            return True
+        answer = QMessageBox.question(
+            self, "Save labels", f"{path.name} already exists.\nDo you want to replace it?"
+        )
+        return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _on_click_tool(self) -> None:
         self._call("set_tool", "points")
@@ -94,3 +105,10 @@ class DockActions(QWidget):
     def _on_brush(self) -> None:
         self._call("brush")
         self._refresh()
+
+
+def _as_tiff(path: str) -> str:
+    """Return the path with an ending of TIFFs, or napari would not open the file."""
+    if path.lower().endswith((".tif", ".tiff")):
+        return path
+    return path + (".tif" if path.lower().endswith(".ome") else ".ome.tif")

@@ -17,6 +17,8 @@ from samari.plugin import notices
 from samari.plugin.activity import show_activity
 from samari.plugin.everything_adding import Adding, choose_steps, labels_on
 from samari.plugin.jobs import Job, Priority
+from samari.plugin.placement import PLACE, lay
+from samari.plugin.removal import take_away
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -91,7 +93,8 @@ class EverythingRun(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST_MS)
         self._timer.timeout.connect(self._choose)
-        self._views = [viewer.dims.events.point, viewer.dims.events.order]
+        moves = [getattr(controller.image.events, name) for name in PLACE]
+        self._views = [viewer.dims.events.point, viewer.dims.events.order, *moves]
         for emitter in self._views:
             emitter.connect(self._on_view)
         self._session.connect(self._on_session)
@@ -165,8 +168,8 @@ class EverythingRun(QObject):
         self._timer.stop()
         self.state, self.progress, self.count = "idle", None, None
         layer, self.layer = self.layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        if layer is not None:
+            take_away(self._viewer, layer)
         self.changed.emit()
 
     def close(self) -> None:
@@ -268,10 +271,7 @@ class EverythingRun(QObject):
             self._add_layer()
         assert self.layer is not None
         corner = self._source.to_layer(self._session.planes.to_volume((0, 0), plane))
-        place = self._source.transform()["translate"]
-        translate = place + self._source.displacement(self.layer, np.array(corner))
-        if not np.array_equal(self.layer.translate, translate):
-            self.layer.translate = translate
+        lay(self.layer, self._source.transform(corner))
         data = self.layer.data
         if (data.shape, data.dtype) == (tuple(shape), picture.dtype):
             # In place: another array takes napari ten times as long.

@@ -62,6 +62,8 @@ class Job:
     ticks : queue.SimpleQueue
         Receives (done, total) from the working thread after every step, and None at the end.
         Set it before submitting; None if nobody listens.
+    kept : bool
+        Whether it is done even if the thread is closed meanwhile.
     done, failed, progress : callable or None
         done(job, result), failed(job, error) and progress(job, done, total).
     """
@@ -76,11 +78,13 @@ class Job:
         failed: Callable[[Job, BaseException], None] | None = None,
         progress: Callable[[Job, int, int], None] | None = None,
         ticks: SimpleQueue[tuple[int, int] | None] | None = None,
+        kept: bool = False,
     ) -> None:
         self.priority = priority
         self.after = after
         self.state = "waiting"
         self.ticks = ticks
+        self.kept = kept
         self.done = done
         self.failed = failed
         self.progress = progress
@@ -212,13 +216,14 @@ class JobLoop:
             return not waited_for and not self._outbox
 
     def close(self) -> None:
-        """Cancel everything, without waiting. No message comes after this call."""
+        """Cancel all that is not kept, without waiting. No message comes after this call."""
         with self._condition:
             self._closed = True
             self._wake = None
             self._outbox.clear()
             for job in self._jobs.values():
-                job.cancel()
+                if not job.kept:
+                    job.cancel()
             self._condition.notify()
 
     def join(self, timeout: float | None = None) -> bool:
@@ -292,7 +297,8 @@ class JobLoop:
     def _post(self, message: Message) -> None:
         with self._condition:
             if self._wake is None:
-                message.job.forget()
+                if message.job.finished:
+                    message.job.forget()
                 return
             first = not self._outbox
             self._outbox.append(message)

@@ -136,7 +136,10 @@ class JournalActions(QObject):
         self._journal.move_beside(path)
 
     def _on_saved(self, job: Any, saved: Saved) -> None:
-        self._journal.note_saved(saved.path, saved.length)
+        if saved.problem:
+            self._on_journal_trouble(saved.problem)
+        else:
+            self._journal.note_saved(saved.line)
         self._say(f"Saved to {saved.path}")
 
     def _on_journal(self) -> None:

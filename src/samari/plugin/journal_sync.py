@@ -164,7 +164,7 @@ class JournalSync:
             raise JournalError(f"{path} was not deleted: another session goes on with it")
         path.unlink(missing_ok=True)
 
-    def note_saved(self, path: str | Path, length: int) -> None:
+    def put_beside(self, path: str | Path, length: int) -> bytes:
         """Put the journal beside a TIFF that was saved with what its first lines tell.
 
         Parameters
@@ -173,23 +173,42 @@ class JournalSync:
             Of the TIFF.
         length : int
             Number of lines when the labels were copied for it.
+
+        Returns
+        -------
+        bytes
+            The line that tells of the TIFF, for `note_saved`.
+
+        Raises
+        ------
+        SamariError
+            If it cannot be written there.
+
+        Notes
+        -----
+        For the I/O thread.
         """
         journal = self._session.journal
         line = journal.saved_line(path, length)
         file, target = journal.file, beside(path)
+        if self._closed:
+            self._copy_beside(path, length)
+        elif file is None:
+            journal.write_to(target, line)
+        else:
+            # Beside another TIFF it stays with that one.
+            file.move(target, keep=tiff_of(file.path) is not None, last=line)
+        return line
 
-        def steps(job: Job) -> Generator[tuple[int, int], None, bytes]:
-            yield 0, 1
-            if self._closed:
-                self._copy_beside(path, length)
-            elif file is None:
-                journal.write_to(target, line)
-            else:
-                # Beside another TIFF it stays with that one.
-                file.move(target, keep=tiff_of(file.path) is not None, last=line)
-            return line
-
-        self._files.submit(Job(steps, Priority.CLICK, done=self._on_moved, failed=self._on_failed))
+    def note_saved(self, line: bytes) -> None:
+        """Take note of what `put_beside` has done."""
+        if self._closed:
+            return
+        if self._session.journal.file is not None:
+            self._session.journal.note(line, written=True)
+        if self._layer is not None:
+            self.remember_on(self._layer)
+        self._found()
 
     def _copy_beside(self, path: str | Path, length: int) -> None:
         """Put a copy beside a TIFF: another session may go on with the journal of this one."""
@@ -259,18 +278,6 @@ class JournalSync:
 
     def _on_not_found(self, job: Job, error: BaseException) -> None:
         self._told(f"Unsaved work on this image could not be looked for: {error!r}")
-
-    def _on_moved(self, job: Job, line: bytes) -> None:
-        if self._closed:
-            return
-        if self._session.journal.file is not None:
-            self._session.journal.note(line, written=True)
-        if self._layer is not None:
-            self.remember_on(self._layer)
-        self._found()
-
-    def _on_failed(self, job: Job, error: BaseException) -> None:
-        self._told(f"The labels were saved, but not their journal: {error}")
 
 
 class _Writer:

@@ -73,7 +73,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Click", "This belongs to the object"),
     ("Right-click, Ctrl+click", "This does not belong to the object"),
     ("Drag with the box tool", "Box around an object; a second box starts a second object"),
-    ("Click on a row of the table", "Look at this object"),
+    ("Click on a row of the table", "Look at this object; keys mean it until the mouse moves"),
 )
 
 

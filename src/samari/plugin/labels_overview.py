@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Labels
 
 from samari.plugin.large_labels import OVERVIEW
+from samari.plugin.placement import lay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ class LabelsOverview:
 
     def __init__(self, source: ImageSource, session: Session) -> None:
         self.session = session
+        self._source = source
         shape = session.planes.label_shape
         longest = max(shape[-2:])
         self.factor = 1 << max(0, (-(-longest // _SIDE) - 1).bit_length())
@@ -55,21 +57,18 @@ class LabelsOverview:
         self._reduced = np.zeros(reduced, np.uint32)
         self._shown = np.zeros(reduced, np.uint32)
         self._hidden: Box | None = None
-        transform = source.transform()
-        middle = np.zeros(source.layer.ndim)
-        for letter in session.planes.label_axes[-2:]:
-            axis = source.axes.index(letter)
-            transform["scale"][axis] *= self.factor
-            middle[axis] = (self.factor - 1) / 2
-        transform["translate"] += source.displacement(source.layer, middle)
         self.layer = Labels(
             source.layer_array(self._shown),
             name=f"{source.layer.name} overview",
             opacity=0.5,
             metadata={OVERVIEW: True},
-            **transform,
+            **self._transform(),
         )
         self.layer.editable = False
+
+    def follow_image(self) -> None:
+        """Lie on the image where it is now."""
+        lay(self.layer, self._transform())
 
     def steps(self, box: Box) -> Iterator[None]:
         """Read a box of the labels again, a part after each `next`."""
@@ -114,6 +113,16 @@ class LabelsOverview:
         if former is not None:
             self._show(former)
         self._show(self._hidden)
+
+    def _transform(self) -> dict[str, Any]:
+        """Return what lays the layer on the image: each of its pixels covers several."""
+        source = self._source
+        axes = [source.axes.index(letter) for letter in self.session.planes.label_axes[-2:]]
+        middle = np.zeros(source.layer.ndim)
+        middle[axes] = (self.factor - 1) / 2
+        transform = source.transform(middle)
+        transform["scale"][axes] *= self.factor
+        return transform
 
     def _show(self, where: Sequence[slice]) -> None:
         self._shown[tuple(where)] = self._reduced[tuple(where)]

@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from samari.plugin.layers import make_labels
+from samari.plugin.placement import take_along
 from samari.plugin.strokes import read_stroke
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class LabelsSync:
             layer = make_labels(source, session.labels)
             viewer.add_layer(layer)
         self.layer: Labels = layer
+        self._transform = source.transform()
         self._array = layer.data
         self._replaced = replaced
         self.layer.events.paint.connect(self._on_paint)
@@ -81,6 +83,11 @@ class LabelsSync:
     def is_shown(self) -> bool:
         """Whether the layer is still in the viewer."""
         return self.layer in self._viewer.layers
+
+    def follow_image(self) -> None:
+        """Go with the image; a layer that somebody laid elsewhere goes with it as far as it did."""
+        former, self._transform = self._transform, self._source.transform()
+        take_along(self.layer, former, self._transform, self._source.channel_axis)
 
     def put_back(self) -> None:
         """Add the layer again after the user deleted it: its objects were not forgotten."""

@@ -22,6 +22,7 @@ from samari.plugin import notices, painting
 from samari.plugin.labels_overview import LabelsOverview
 from samari.plugin.labels_sync import LabelsSync
 from samari.plugin.large_labels import KEY, LargeLabels, lengths
+from samari.plugin.placement import lay
 from samari.plugin.strokes import Stroke, read_stroke
 
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ class LabelsWindow:
         layer: Labels | None = None,
     ) -> None:
         self._viewer, self._source, self._session = viewer, source, session
-        self._origin = np.array(source.transform()["translate"])
         self._offset = np.zeros(source.layer.ndim)
         #: Where in the labels the layer lies, and where it will.
         self._box: Box | None = None
@@ -144,6 +144,13 @@ class LabelsWindow:
     def is_shown(self) -> bool:
         """Whether the layer is still in the viewer."""
         return self.layer in self._viewer.layers
+
+    def follow_image(self) -> None:
+        """Lie on the image where it is now, at the same voxels."""
+        lay(self.layer, self._source.transform(self._offset))
+        self._overview.follow_image()
+        self._large.measure(self._session)
+        self._on_step()
 
     def put_back(self) -> None:
         """Add the layers that are not in the viewer: their objects were not forgotten."""
@@ -241,14 +248,11 @@ class LabelsWindow:
         """Show labels at their place; napari draws anew as rarely as it allows."""
         self._coming, self._again, self._told = None, False, False
         self._box = box
-        at = np.array(self._source.to_layer([one.start for one in box]))
-        self._offset = at
-        translate = self._origin + self._source.displacement(self.layer, at)
+        self._offset = np.array(self._source.to_layer([one.start for one in box]))
         painting.forget(self.layer)  # strokes elsewhere: this history has them
         self._array = self._source.layer_array(data)
         self.layer.data = self._array
-        if not np.array_equal(self.layer.translate, translate):
-            self.layer.translate = translate
+        lay(self.layer, self._source.transform(self._offset))
         self._lock()
         self._overview.hide(box)
         self._overview.layer.refresh(extent=False)

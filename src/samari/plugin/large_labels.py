@@ -37,14 +37,19 @@ class LargeLabels:
     @classmethod
     def of(cls, session: Session, overview: LabelsOverview) -> LargeLabels:
         """Return those of a session."""
-        saved = {
+        large = cls(session.labels, overview, {})
+        large.measure(session)
+        return large
+
+    def measure(self, session: Session) -> None:
+        """Take over where the labels of a session lie, and how large their voxels are."""
+        self.saved = {
             "axes": session.planes.label_axes,
             "scale": session.scale,
             "units": session.units,
             "translate": session.translate,
             "name": session.name,
         }
-        return cls(session.labels, overview, saved)
 
     def __deepcopy__(self, memo: Any) -> LargeLabels:
         """Return itself: a copy of the layer shows the same labels."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samari.plugin.layers import make_mask
+from samari.plugin.placement import lay
+from samari.plugin.removal import take_away
 from samari.plugin.strokes import read_stroke
 
 if TYPE_CHECKING:
@@ -94,8 +96,7 @@ class MaskBrush:
         if layer is not None:
             layer.events.paint.disconnect(self._on_paint)
             self._let_go(layer)
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
+            take_away(self._viewer, layer)
 
     def cancel(self) -> None:
         """Take back all that was painted on this mask, as one step, and stop."""
@@ -110,6 +111,12 @@ class MaskBrush:
                 plain = type(part)(plane, part.prompts.asked)
                 pending[i] = obj.with_part(plain)
         self._session.set_pending(pending)
+
+    def follow_image(self) -> None:
+        """Lie on the image where it is now, at the same voxels."""
+        if self.layer is not None and self.plane is not None:
+            corner = self._session.planes.to_volume(self._corner, self.plane)
+            lay(self.layer, self._source.transform(self._source.to_layer(corner)))
 
     def on_event(self, event: SessionEvent) -> bool:
         """Show what the Session says; True if the mask is gone and the layer with it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -14,6 +15,7 @@ from samari.plugin.bindings import Bindings
 from samari.plugin.controller_state import ControllerState, one_step
 from samari.plugin.label_count import LabelCount
 from samari.plugin.mask_brush import MaskBrush
+from samari.plugin.pointer import Pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +24,26 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
+    from samari.engine.planes import PlaneIndex
     from samari.plugin.workshop import Workshop
 
-_POINT_AT = "Point at an object with the mouse, or select its row in the table"
+_POINT_AT = "Point at an object with the mouse, or click on its row; buttons mean all selected rows"
+
+
+class _Aim(NamedTuple):
+    """The object that was looked at, 0 for none, and what was to be seen when it was."""
+
+    label: int
+    moves: int
+    plane: PlaneIndex | None
+    middle: tuple[float, float]
 
 
 class ObjectActions(ControllerState):
     """The part of a controller that works on accepted objects.
 
-    Keys mean the object under the cursor; buttons name the label of a row of the objects table.
+    Keys mean the object under the mouse; as long as neither the mouse nor the view has moved since
+    an object was looked at, that one. Buttons name the labels of rows of the objects table.
 
     Attributes
     ----------
@@ -56,9 +69,12 @@ class ObjectActions(ControllerState):
         # What J joins to: the object that was accepted, reopened or looked at last.
         self._last = 0
         self._looked: tuple[float, int] | None = None
+        self._aim = _Aim(0, -1, None, (0.0, 0.0))
         self._bindings = Bindings(self)
         self._brush = MaskBrush(self._viewer, self._source, self.session, self._bindings.unbind)
         self._count = LabelCount(self.session, self._workshop.files, self._on_counted)
+        self._pointer = Pointer(self._viewer)
+        self.closed.connect(self._pointer.close)
 
     @property
     def last_object(self) -> int:
@@ -76,17 +92,13 @@ class ObjectActions(ControllerState):
         return self._brush.layer
 
     def object_under_cursor(self) -> int:
-        """Return the label of the accepted object under the mouse, 0 if there is none."""
-        dims = self._viewer.dims
-        if dims.ndisplay != 2 or not self._labels.is_shown():
+        """Return the label of the accepted object under the mouse, 0 if there is none.
+
+        None is where the mouse is not on the canvas.
+        """
+        world = self._pointer.world()
+        if world is None or not self._labels.is_shown():
             return 0
-        world = np.array(dims.point, dtype=float)
-        cursor = self._viewer.cursor.position
-        if len(cursor) != len(world):
-            return 0
-        # The slice may have changed since the mouse moved last.
-        for axis in dims.displayed:
-            world[axis] = cursor[axis]
         position = self._source.to_session(self._labels.to_data(world))
         index = tuple(math.floor(value + 0.5) for value in position)
         labels = self.session.labels
@@ -114,28 +126,32 @@ class ObjectActions(ControllerState):
             self.set_tool("points")
             self._say(f"Object {label} is open: correct it, Enter replaces it")
 
-    def delete(self, label: int = 0) -> None:
-        """Make an accepted object background; undo brings it back."""
-        label = self._meant(label)
-        if not label or self._busy_accepting():
+    def delete(self, label: int | Iterable[int] = 0) -> None:
+        """Make an accepted object, or several in one step, background; undo brings them back."""
+        labels = self._all_meant(label)
+        if not labels or self._busy_accepting():
             return
         self._labels.put_back()
-        if self._done(lambda: self.session.delete(label)):
-            self._say(f"Object {label} deleted")
+        if self._done(lambda: self.session.delete(labels)):
+            self._say(f"{_named(labels)} deleted")
 
-    def join(self, label: int = 0, into: int = 0) -> None:
-        """Make an object a part of another one, by default of the last one."""
-        label = self._meant(label)
+    def join(self, label: int | Iterable[int] = 0, into: int = 0) -> None:
+        """Make an object, or several in one step, a part of another one, by default the last."""
+        labels = self._all_meant(label)
         into = into or self._last
-        if not label or self._busy_accepting():
+        if not labels or self._busy_accepting():
             return
-        if not into or into == label:
+        if not into:
             self._say("Accept, reopen or look at an object first: the next one is joined to it")
             return
+        if labels == [into]:
+            self._say(f"Point at the object that is to be a part of object {into}")
+            return
         self._labels.put_back()
-        if self._done(lambda: self.session.merge(into, label)):
+        if self._done(lambda: self.session.merge(into, labels)):
             self._last = into
-            self._say(f"Object {label} is now a part of object {into}")
+            are = "is now a part" if len(labels) == 1 else "are now parts"
+            self._say(f"{_named(labels)} {are} of object {into}")
 
     def next_object(self) -> None:
         """Look at the next object that deserves it: the lowest score first, then round again.
@@ -177,7 +193,14 @@ class ObjectActions(ControllerState):
         self._looked = self._doubt(label), label
         self._say(self._described(label))
         self.looked_at.emit(label)
+        plane = self._visible_plane()
+        self._aim = _Aim(label, self._pointer.moves, plane, self._looked_at(plane))
         return True
+
+    def select(self, labels: Iterable[int]) -> None:
+        """Take note of the rows that are selected in the objects table."""
+        if list(labels) != [self._aim.label]:
+            self._aim = self._aim._replace(label=0)
 
     def brush(self) -> None:
         """Edit the pending mask with napari's brush, or go back to clicks; both before Enter."""
@@ -212,10 +235,32 @@ class ObjectActions(ControllerState):
 
     def _meant(self, label: int) -> int:
         """Return the label that a key or a button means; 0, and a note, if there is none."""
-        found = label or self.object_under_cursor()
+        found = label or self._pointed_at()
         if not found:
             self._say(_POINT_AT)
         return found
+
+    def _all_meant(self, label: int | Iterable[int]) -> list[int]:
+        """Return the labels that a key or a button means; none, and a note, if there are none."""
+        labels = list(label) if isinstance(label, Iterable) else [self._meant(label)]
+        return [one for one in labels if one]
+
+    def _pointed_at(self) -> int:
+        """Return the object that a key means, 0 for none.
+
+        After `look_at` that is the object that was looked at, even once it is gone: what lies under
+        a mouse at rest is there by chance.
+        """
+        aim, plane = self._aim, self._visible_plane()
+        rests = aim.moves == self._pointer.moves and aim.plane == plane is not None
+        if not rests or not np.allclose(aim.middle, self._looked_at(plane), rtol=0, atol=1):
+            return self.object_under_cursor()
+        meant = self._labels.is_shown() and self._last == aim.label and self._may_exist(aim.label)
+        return aim.label if meant else 0
+
+    def _may_exist(self, label: int) -> bool:
+        """Whether there is such an object, or nobody has counted yet: then planning will see."""
+        return label in self.session.objects or self.session.store.census.pixels(label) != 0
 
     def _busy_accepting(self) -> bool:
         """Whether an accept waits for its answer: objects cannot be changed under it."""
@@ -251,3 +296,8 @@ class ObjectActions(ControllerState):
         except SamariError as error:
             self._on_error(error)
             return None
+
+
+def _named(labels: list[int]) -> str:
+    """Return what a note calls objects."""
+    return f"Object {labels[0]}" if len(labels) == 1 else f"{len(labels):,} objects"

@@ -73,8 +73,11 @@ class ObjectsModel(QAbstractTableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column."""
+        # Until it is announced, rows are where they were: the selection is read then.
+        self.beginResetModel()
         self._column, self._descending = column, order == Qt.SortOrder.DescendingOrder
-        self._reset()
+        self._fill()
+        self.endResetModel()
 
     def recolor(self) -> None:
         """Show other colors."""
@@ -121,13 +124,17 @@ class ObjectsModel(QAbstractTableModel):
 
     def _reset(self) -> None:
         self.beginResetModel()
+        self._fill()
+        self.endResetModel()
+
+    def _fill(self) -> None:
+        """Look up all objects, in their order."""
         labels: set[int] = set()
         if self._controller is not None:
             session = self._controller.session
             labels = {*session.objects, *session.store.census}
         self._key_of = {label: (self._sorted_by(label), label) for label in labels}
         self._keys = sorted(self._key_of.values())
-        self.endResetModel()
 
     def _update_one(self, label: int) -> None:
         assert self._controller is not None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QItemSelectionModel, Qt
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
 from samari.plugin.dock_widgets import button, row
 from samari.plugin.keys import key_of
-from samari.plugin.objects_model import ID, PLANE, ObjectsModel
+from samari.plugin.objects_model import ID, PLANE, PROMPTS, ObjectsModel
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex
@@ -24,8 +24,8 @@ _ROW_HEIGHT = 20
 class ObjectsTable(QWidget):
     """All objects of one controller: look at one by a click, reopen, join or delete it.
 
-    The table takes no keys from the canvas: they mean the object under the mouse, the buttons mean
-    the selected rows.
+    The table takes no keys from the canvas: they mean the object under the mouse or the one looked
+    at last, the buttons mean the selected rows. These stay selected whatever becomes of the others.
 
     Attributes
     ----------
@@ -36,6 +36,8 @@ class ObjectsTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._controller: Controller | None = None
+        # What is selected again once the rows have moved.
+        self._kept: list[int] | None = None
         self.model = ObjectsModel(self)
         self.title = QLabel()
         self.view = _view(self.model)
@@ -54,6 +56,8 @@ class ObjectsTable(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.view, 1)
         layout.addWidget(row(self.next, self.reopen, self.join, self.delete))
+        self.model.modelAboutToBeReset.connect(self._keep_selection)
+        self.model.modelReset.connect(self._select_kept)
         self.view.clicked.connect(self._on_clicked)
         self.view.selectionModel().selectionChanged.connect(self._on_selected)
         self.next.clicked.connect(self._on_next)
@@ -65,11 +69,15 @@ class ObjectsTable(QWidget):
     @property
     def selected(self) -> list[int]:
         """Labels of the selected rows, the one that was clicked last at the end."""
-        selection = self.view.selectionModel()
-        labels = [self.model.label_at(index.row()) for index in selection.selectedRows()]
-        current = selection.currentIndex()
+        labels = [self.model.label_at(place) for place in self._rows()]
+        current = self.view.selectionModel().currentIndex()
         last = self.model.label_at(current.row()) if current.isValid() else 0
         return sorted(labels, key=lambda label: label == last)
+
+    def _rows(self) -> list[int]:
+        """Return the selected rows: Qt's own list of them takes a second for some thousands."""
+        spans = self.view.selectionModel().selection()
+        return sorted({place for span in spans for place in range(span.top(), span.bottom() + 1)})
 
     def use(self, controller: Controller | None) -> None:
         """Show another controller's objects, or none."""
@@ -82,18 +90,40 @@ class ObjectsTable(QWidget):
             controller.objects_changed.connect(self._on_objects)
             controller.looked_at.connect(self._select)
             controller.labels_layer.events.colormap.connect(self._on_colormap)
+        self.view.selectionModel().clear()
         self.model.use(controller)
         self._refresh()
 
     def _on_objects(self, labels: Any) -> None:
-        before = self.selected
+        self._keep_selection()
         self.model.update(labels)
-        if self.selected != before:
-            for label in before:
-                self._add_to_selection(label)
-        self._refresh()
+        self._select_kept()
+
+    def _keep_selection(self) -> None:
+        """Take note of the selection: rows are about to move."""
+        if self._kept is None:
+            self._kept = self.selected
+
+    def _select_kept(self) -> None:
+        """Select what is left of the selection, all at once: Qt tells of every one that changes."""
+        if self._kept is None:
+            return
+        if self.selected != self._kept:
+            flags, selection = QItemSelectionModel.SelectionFlag, self.view.selectionModel()
+            places = [self.model.row_of(label) for label in self._kept]
+            rows = [place for place in places if place is not None]
+            if rows and not selection.currentIndex().isValid():
+                selection.setCurrentIndex(self.model.index(rows[-1], ID), flags.NoUpdate)
+            chosen = QItemSelection()
+            for place in rows:
+                chosen.select(self.model.index(place, ID), self.model.index(place, PROMPTS))
+            selection.select(chosen, flags.ClearAndSelect)
+        self._kept = None
+        self._on_selected()
 
     def _on_selected(self, *_: Any) -> None:
+        if self._kept is not None:
+            return
         if self._controller is not None:
             self._controller.select(self.selected)
         self._refresh()
@@ -120,13 +150,11 @@ class ObjectsTable(QWidget):
         if self._controller is None or not self.selected:
             return
         first, *others = sorted(self.selected)
-        for label in others:
-            self._controller.join(label, into=first)
+        self._controller.join(others, into=first)
 
     def _on_delete(self) -> None:
-        if self._controller is not None:
-            for label in self.selected:
-                self._controller.delete(label)
+        if self._controller is not None and self.selected:
+            self._controller.delete(self.selected)
 
     def _select(self, label: int) -> None:
         """Select the row of the object that is looked at."""
@@ -135,16 +163,8 @@ class ObjectsTable(QWidget):
             self.view.selectRow(found)
             self.view.scrollTo(self.model.index(found, ID))
 
-    def _add_to_selection(self, label: int) -> None:
-        found = self.model.row_of(label)
-        if found is not None:
-            flags = QItemSelectionModel.SelectionFlag
-            self.view.selectionModel().select(
-                self.model.index(found, ID), flags.Select | flags.Rows
-            )
-
     def _refresh(self, *_: Any) -> None:
-        count, chosen = self.model.rowCount(), len(self.view.selectionModel().selectedRows())
+        count, chosen = self.model.rowCount(), len(self._rows())
         self.title.setText(f"Objects: {count:,}" + (f", {chosen} selected" if chosen > 1 else ""))
         self.next.setEnabled(count > 0)
         for widget in (self.reopen, self.delete):

@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 
 from samari.plugin.layers import EDGE, PREVIEW_COLORS, make_preview
 from samari.plugin.outlines import Outline
+from samari.plugin.placement import lay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,13 @@ class Preview:
         self._hovered = outline
         self._shown = (plane, [])
         self._update(plane, [] if outline is None else [outline])
+
+    def follow_image(self) -> None:
+        """Lie on the image where it is now, at the same voxels."""
+        plane, row, col = self._place[:3]
+        self._origin = np.array(self._source.transform()["translate"])
+        at = None if plane is None else self._at(plane, row, col)
+        lay(self.layer, self._source.transform(at))
 
     def insert(self) -> None:
         """Add the layer to the viewer without making it the active one."""
@@ -172,7 +180,7 @@ class Preview:
         axes = [self._source.axes.index(letter) for letter in plane.view]
         shape = [1] * self._source.layer.ndim
         shape[axes[0]], shape[axes[1]] = picture.shape
-        at = self._source.to_layer(self._session.planes.to_volume(corner, plane))
+        at = self._at(plane, *corner)
         translate = self._origin + self._source.displacement(self.layer, np.array(at))
         stays = np.array_equal(self.layer.translate, translate)
         if self.layer.data.shape != tuple(shape):
@@ -183,6 +191,10 @@ class Preview:
                 self._soon.start()
         if not stays:
             self.layer.translate = translate
+
+    def _at(self, plane: PlaneIndex, row: int, col: int) -> tuple[float, ...]:
+        """Return the data coordinates, as layers of the whole image have them, of a pixel."""
+        return self._source.to_layer(self._session.planes.to_volume((row, col), plane))
 
     def _refresh(self) -> None:
         self.layer.refresh(extent=False, thumbnail=False)

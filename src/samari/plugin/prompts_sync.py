@@ -24,6 +24,7 @@ from samari.plugin.layers import (
     write_points,
     write_shapes,
 )
+from samari.plugin.placement import lay
 from samari.plugin.prompt_rows import STROKES, PromptRows
 
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class PromptsSync:
         if palette != self._palette:
             self._palette = palette
             recolor(self.points, self.shapes, palette)
+
+    def follow_image(self) -> None:
+        """Lie on the image where it is now; the prompts stay on their voxels."""
+        for layer in (self.points, self.shapes):
+            lay(layer, self._source.transform())
 
     def put_back(self, kind: str) -> Any:
         """Return the "points" or "shapes" layer, added to the viewer if it is not there.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from samari.plugin.object_actions import ObjectActions
 from samari.plugin.propagate_run import PropagateRun
+from samari.plugin.saving import is_saving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +56,9 @@ class PropagateActions(ObjectActions):
     @property
     def status(self) -> str:
         """What is going on, in a few words."""
-        return self._inference.text or self.propagation.text or self._note
+        text = self._inference.text or self.propagation.text or self._note
+        saving = "Saving" if is_saving(self.session) else ""
+        return ". ".join(part for part in (saving, text) if part)
 
     @property
     def progress(self) -> tuple[int, int] | None:
@@ -83,6 +86,7 @@ class PropagateActions(ObjectActions):
     def select(self, labels: Iterable[int]) -> None:
         """Take note of the rows that are selected in the objects table."""
         self._selected = tuple(labels)
+        super().select(self._selected)
         self._selected_at = tuple(self._viewer.cursor.position)
 
     def propagate(self) -> None:
@@ -124,7 +128,7 @@ class PropagateActions(ObjectActions):
     def _meant_to_propagate(self) -> list[int]:
         """Return the labels that the key or the button means; none, and a note, if there are."""
         chosen = [label for label in self._selected if self._may_exist(label)]
-        under = self.object_under_cursor()
+        under = self._pointed_at()
         moved = tuple(self._viewer.cursor.position) != self._selected_at
         if under and (not chosen or (len(chosen) == 1 and moved)):
             return [under]
@@ -133,10 +137,6 @@ class PropagateActions(ObjectActions):
         if not chosen:
             self._say("Click on an object first, point at one, or select its row in the table")
         return chosen
-
-    def _may_exist(self, label: int) -> bool:
-        """Whether there is such an object, or nobody has counted yet: then planning will see."""
-        return label in self.session.objects or self.session.store.census.pixels(label) != 0
 
     def _axis_of(self, labels: Sequence[int]) -> str:
         """Return the axis to go along: across the planes on screen, or those of the prompts."""

@@ -229,15 +229,22 @@ class ImageSource:
             "units": None if set(units) == {"pixel"} else units,
         }
 
-    def transform(self) -> dict[str, Any]:
+    def transform(self, at: Sequence[float] | NDArray[np.float64] | None = None) -> dict[str, Any]:
         """Return what lays a layer of ours on the image.
 
         Scale, translate, rotate, shear, affine, units and axis labels are the image's. Along the
         channel axis one voxel covers all channels, so that the layer is on screen at each of them.
+
+        Parameters
+        ----------
+        at : sequence of float, optional
+            Data coordinates of our layers at which the layer begins; by default where they do.
         """
         layer = self.layer
         scale = np.array(layer.scale, dtype=float)
         translate = np.array(layer.translate, dtype=float)
+        if at is not None:
+            translate = translate + self.displacement(layer, np.array(at))
         if self.channel_axis is not None:
             middle = np.zeros(layer.ndim)
             middle[self.channel_axis] = (self.n_channels - 1) / 2

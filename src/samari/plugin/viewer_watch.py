@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
+from samari.plugin.placement import PLACE
+from samari.plugin.removal import told_of_removal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,8 +33,12 @@ class ViewerWatch:
         Called when the plane has stayed for a moment: scrolling through a stack passes many.
     removed : callable
         Called with a layer that was removed.
-    active : callable
-        Called when another layer became the active one.
+    told : callable
+        Called when another layer became the active one, or the image got another contrast.
+    moved : callable
+        Called when the image was moved, or its voxels got another size; then `view` is.
+    replaced : callable
+        Called when the image got another array.
     """
 
     def __init__(
@@ -41,10 +48,13 @@ class ViewerWatch:
         view: Callable[[], None],
         rest: Callable[[], None],
         removed: Callable[[Any], None],
-        active: Callable[[], None],
+        told: Callable[[], None],
+        moved: Callable[[], None],
+        replaced: Callable[[], None],
     ) -> None:
         self._viewer = viewer
-        self._view, self._rest, self._removed, self._active = view, rest, removed, active
+        self._view, self._rest, self._removed, self._told = view, rest, removed, told
+        self._moved, self._replaced = moved, replaced
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(REST_MS)
@@ -55,7 +65,10 @@ class ViewerWatch:
             (viewer.dims.events.ndisplay, self._on_view),
             (image.events.visible, self._on_view),
             (viewer.layers.events.removed, self._on_removed),
-            (viewer.layers.selection.events.active, self._on_active),
+            (viewer.layers.selection.events.active, self._on_told),
+            (image.events.contrast_limits, self._on_told),
+            (image.events.data, self._on_replaced),
+            *((getattr(image.events, name), self._on_moved) for name in PLACE),
         ]
         for emitter, callback in self._connections:
             emitter.connect(callback)
@@ -86,7 +99,16 @@ class ViewerWatch:
         self._rest()
 
     def _on_removed(self, event: Any) -> None:
-        self._removed(event.value)
+        with told_of_removal(self._viewer):
+            self._removed(event.value)
 
-    def _on_active(self, event: Any = None) -> None:
-        self._active()
+    def _on_told(self, event: Any = None) -> None:
+        self._told()
+
+    def _on_moved(self, event: Any = None) -> None:
+        self._moved()
+        # The place that the viewer looks at may be another plane now.
+        self._on_view()
+
+    def _on_replaced(self, event: Any = None) -> None:
+        self._replaced()

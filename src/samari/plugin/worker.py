@@ -79,7 +79,7 @@ class JobThread(QObject):
         return True
 
     def close(self) -> None:
-        """Cancel everything and end the thread after its current step, without waiting for it."""
+        """Cancel all that is not kept and let the thread end after that, without waiting for it."""
         if self._closed:
             return
         self._closed = True

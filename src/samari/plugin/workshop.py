@@ -10,6 +10,7 @@ from samari.engine.embedding_files import EmbeddingFiles
 from samari.plugin import notices
 from samari.plugin.jobs import Job, Priority
 from samari.plugin.models import DeferredSegmenter, load_steps
+from samari.plugin.saving import carry_through
 from samari.plugin.worker import inference_thread, io_thread
 
 if TYPE_CHECKING:
@@ -92,8 +93,12 @@ class Workshop:
         )
 
     def close(self) -> None:
-        """End both threads without waiting for them, and let go of models and embeddings."""
+        """End both threads without waiting for them, and let go of models and embeddings.
+
+        Saves are carried through before theirs ends.
+        """
         self.inference.close()
+        carry_through(self.files)
         self.files.close()
         self._segmenters.clear()
         self._cache.clear()
