@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from samari.errors import InputError
 
@@ -136,6 +137,42 @@ def test_an_existing_labels_layer_is_only_added_to(annotated: Annotated, noise: 
     assert (layer.data == 6).any()
     c.close()
     assert layer.data[20, 20] == 5
+
+
+@pytest.mark.parametrize("z", [(), (3,)])
+def test_labels_without_the_channels_of_the_image(
+    z: tuple[int, ...], annotated: Annotated, noise: Noise
+) -> None:
+    """Those of another tool have none; napari lays them beside the last axes of the image."""
+    viewer = ViewerModel()
+    array = np.zeros((*z, 60, 70), np.uint8)
+    array[..., 40:50, 50:60] = 254
+    layer = viewer.add_labels(array)
+    axes = "CZYX" if z else "CYX"
+    c = annotated(noise(2, *z, 60, 70), viewer=viewer, labels=layer, axis_labels=list(axes))
+    middle = [1] * len(z)
+    viewer.dims.set_point(range(1 + len(z)), [0, *middle])
+    c.points.add([0, *middle, 10, 20])
+    assert c.wait()
+    assert c.accept() == [255]
+    assert layer.data[(*middle, 10, 20)] == 255
+    viewer.cursor.position = (0, *middle, 10, 20)
+    assert c.object_under_cursor() == 255
+    assert c.look_at(254)
+    assert viewer.scene.camera.center[-2:] == (44.5, 54.5)
+    layer.brush_size = 3
+    layer.paint((*middle, 30, 30), 7)
+    assert c.session.labels[(*middle, 30, 30)] == 7
+    c.undo()
+    assert c.session.labels[(*middle, 30, 30)] == 0
+    # More than 255 objects: the array is another one, of the same axes.
+    c.points.add([0, *middle, 30, 20])
+    assert c.wait()
+    assert c.accept() == [256]
+    assert layer.data.shape == array.shape
+    assert layer.data[(*middle, 30, 20)] == 256
+    c.delete(255)
+    assert not (layer.data == 255).any()
 
 
 def test_labels_of_another_shape_are_refused_in_words(annotated: Annotated, noise: Noise) -> None:

@@ -279,15 +279,19 @@ def test_switching_the_image_keeps_the_labels_of_both(docked: Any, noise: Any, q
     assert viewer.layers["other objects"].data[15, 60] == 1
     dock.ui.image.value = viewer.layers["cells"]
     qtbot.waitUntil(lambda: dock.controller.image is viewer.layers["cells"], timeout=30_000)
-    names = [dock.ui.labels.itemText(i) for i in range(dock.ui.labels.count())]
-    index = names.index("cells objects")
-    dock.ui.labels.setCurrentIndex(index)
-    dock.ui.labels.activated.emit(index)
+    # With the labels that it had, their prompts and steps.
     assert dock.controller.labels_layer is viewer.layers["cells objects"]
     dock.controller.points.add([5, 5])
     assert dock.controller.wait()
     assert dock.controller.accept() == [2]
     assert viewer.layers["cells objects"].data[20, 20] == 1
+    assert dock.controller.session.objects.keys() == {1, 2}
+    dock.ui.image.value = other
+    qtbot.waitUntil(lambda: dock.controller.image is other, timeout=30_000)
+    viewer.layers.remove("cells objects")
+    dock.ui.image.value = viewer.layers["cells"]
+    qtbot.waitUntil(lambda: dock.controller.image is viewer.layers["cells"], timeout=30_000)
+    assert not dock.controller.labels_layer.data.any(), "those were deleted"
 
 
 def test_cancel_button_stops_the_encoding_and_the_next_click_starts_again(

@@ -249,7 +249,7 @@ class SamariDock(DockActions):
         elif self.controller is not None and self.controller.image == chosen:
             return
         elif chosen != self._refused:
-            self._open(chosen, None)
+            self._open(chosen, self.ui.target.last_of(chosen))
 
     def _on_ready(self) -> None:
         self._patience.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from napari.layers import Labels
@@ -58,6 +59,7 @@ class LabelsChoice(QWidget):
         self._refused: Labels | None = None
         self._job: Job | None = None
         self._controller: Controller | None = None
+        self._last: WeakKeyDictionary[Any, ref[Labels]] = WeakKeyDictionary()
         self.combo = combo()
         self.overwrite = QCheckBox("Overwrite other objects")
         self.overwrite.setToolTip(
@@ -84,11 +86,18 @@ class LabelsChoice(QWidget):
 
     def use(self, controller: Controller | None) -> None:
         """Go on with another controller."""
+        if self._controller is not None:
+            self._last[self._controller.image] = ref(self._controller.labels_layer)
         self._controller = controller
         if controller is not None:
             controller.session.overwrite = self.overwrite.isChecked()
             self._refused = None
         self.refresh()
+
+    def last_of(self, image: Any) -> Labels | None:
+        """Return the layer to which objects of an image were added last, if it is still there."""
+        layer = self._last[image]() if image in self._last else None
+        return layer if layer in self._viewer.layers else None
 
     def fill(self, own: Iterable[Any]) -> None:
         """List the labels layers of the viewer, without our `own` helpers."""

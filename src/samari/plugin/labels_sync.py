@@ -63,6 +63,8 @@ class LabelsSync:
         self.layer: Labels = layer
         self._transform = source.transform()
         self._array = layer.data
+        # Labels of another tool may lack the channel axis of the image.
+        self._bare = layer.ndim < len(source.axes)
         self._replaced = replaced
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.data.connect(self._on_data)
@@ -103,7 +105,8 @@ class LabelsSync:
         if event.kind == "labels":
             self._stale |= event.replaced or self._on_screen(event.slices)
             if event.replaced:
-                self._array = self._source.layer_array(self._session.labels)
+                labels = self._session.labels
+                self._array = labels if self._bare else self._source.layer_array(labels)
                 self.layer.data = self._array
         elif event.kind == "history" and self._stale:
             self._soon.start()
@@ -148,7 +151,7 @@ class LabelsSync:
             )
             return
         self._forget_in_napari(event.value)
-        stroke = stroke.without_axis(self._source.channel_axis)
+        stroke = stroke.without_axis(None if self._bare else self._source.channel_axis)
         self._session.record_edit(
             partial(self._write, stroke, forward=False),
             partial(self._write, stroke, forward=True),
@@ -168,7 +171,8 @@ class LabelsSync:
         layer = self.layer
         place = self._source.to_session(layer.world_to_data(dims.point))
         offset = dims.ndim - layer.ndim
-        shown = {self._source.axes[axis - offset] for axis in dims.displayed if axis >= offset}
+        axes = self._source.label_axes if self._bare else self._source.axes
+        shown = {axes[axis - offset] for axis in dims.displayed if axis >= offset}
         # One more on each side: an oblique layer is cut between its planes.
         return all(
             letter in shown or extent.start - 2 < at < extent.stop + 1

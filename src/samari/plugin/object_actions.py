@@ -175,13 +175,15 @@ class ObjectActions(ControllerState):
             self._say(f"Object {label} has no pixels")
             return False
         viewer, layer = self._viewer, self.labels_layer
-        world = self._labels.to_world(self._source.to_layer(middle))
+        bare = layer.ndim == len(middle)
+        world = self._labels.to_world(middle if bare else self._source.to_layer(middle))
+        channel = None if bare else self._source.channel_axis
         offset = viewer.dims.ndim - layer.ndim
         displayed = viewer.dims.displayed
         across = [
             axis
             for axis in range(offset, viewer.dims.ndim)
-            if axis not in displayed and axis - offset != self._source.channel_axis
+            if axis not in displayed and axis - offset != channel
         ]
         if across:
             viewer.dims.set_point(across, [float(world[axis - offset]) for axis in across])

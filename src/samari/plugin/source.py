@@ -179,10 +179,9 @@ class ImageSource:
         return min(max(row, 0.0), rows - 1.0), min(max(col, 0.0), cols - 1.0)
 
     def to_session(self, coordinates: Sequence[float] | NDArray[Any]) -> tuple[float, ...]:
-        """Return a Session's coordinates of data coordinates of our layers."""
-        return tuple(
-            float(value) for axis, value in enumerate(coordinates) if axis != self.channel_axis
-        )
+        """Return a Session's coordinates of data coordinates of our layers, or of bare labels."""
+        left_out = None if len(coordinates) == len(self.label_axes) else self.channel_axis
+        return tuple(float(value) for axis, value in enumerate(coordinates) if axis != left_out)
 
     def to_layer(self, point: Sequence[float]) -> tuple[float, ...]:
         """Return data coordinates of our layers for a Session's coordinates."""
