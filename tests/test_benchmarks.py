@@ -27,10 +27,8 @@ def test_what_a_benchmark_imports_of_samari_is_there(file: Path) -> None:
 def test_the_left_out_training_is_that_of_the_bundled_model_without_two_sets() -> None:
     left_out = load_config(FILES[0].parent / "left_out.json")
     bundled = load_config(FILES[0].parents[1] / "src/samari/train/samari-tiny.json")
-    # The network of the fourth edition; the fifth has three more blocks.
+    # The network of the fourth edition; those after it have three more blocks.
     encoder = {"num_hidden_layers": 6, "global_attn_indexes": [2, 5]}
     before = {**bundled.model["vision_config"], **encoder}
     assert left_out.model == {**bundled.model, "vision_config": before}
-    assert len(bundled.new_layers) == bundled.model["vision_config"]["num_hidden_layers"] - 6
     assert set(bundled.weights) - set(left_out.weights) == {"usiigaci", "fibsem_medulla"}
-    assert left_out.total < bundled.total
