@@ -196,10 +196,11 @@ def test_so_many_steps_go_to_generated_pictures(
     drawn: list[int] = []
     draw = Rehearsal.draw
     monkeypatch.setattr(Rehearsal, "draw", lambda *a: drawn.append(1) or draw(*a))
-    config: dict[str, Any] = {"method": method, "steps": 30, "prompts": 1, "seed": 2}
-    result = tuned(load("samari-tiny").model, check_every=30, rehearsal=asked, **config)
+    config: dict[str, Any] = {"method": method, "steps": 60, "prompts": 1, "seed": 2}
+    result = tuned(load("samari-tiny").model, check_every=60, rehearsal=asked, **config)
     assert result.rehearsal == share
-    assert len(drawn) == pytest.approx(30 * share, abs=4 if share else 0)
+    # Two standard deviations of so many draws.
+    assert len(drawn) == pytest.approx(60 * share, abs=8 if share else 0)
     assert result.rate == {"decoder": 2e-4, "lora": 3e-4, "full": 5e-4}[method]
 
 
