@@ -63,8 +63,6 @@ class LabelsSync:
         self.layer: Labels = layer
         self._transform = source.transform()
         self._array = layer.data
-        # Labels of another tool may lack the channel axis of the image.
-        self._bare = layer.ndim < len(source.axes)
         self._replaced = replaced
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.data.connect(self._on_data)
@@ -106,7 +104,8 @@ class LabelsSync:
             self._stale |= event.replaced or self._on_screen(event.slices)
             if event.replaced:
                 labels = self._session.labels
-                self._array = labels if self._bare else self._source.layer_array(labels)
+                bare = self.layer.ndim == labels.ndim
+                self._array = labels if bare else self._source.layer_array(labels)
                 self.layer.data = self._array
         elif event.kind == "history" and self._stale:
             self._soon.start()
@@ -151,7 +150,7 @@ class LabelsSync:
             )
             return
         self._forget_in_napari(event.value)
-        stroke = stroke.without_axis(None if self._bare else self._source.channel_axis)
+        stroke = stroke.without_axis(self._source.channel_of(self.layer))
         self._session.record_edit(
             partial(self._write, stroke, forward=False),
             partial(self._write, stroke, forward=True),
@@ -171,7 +170,8 @@ class LabelsSync:
         layer = self.layer
         place = self._source.to_session(layer.world_to_data(dims.point))
         offset = dims.ndim - layer.ndim
-        axes = self._source.label_axes if self._bare else self._source.axes
+        bare = self._source.channel_of(layer) is None
+        axes = self._source.label_axes if bare else self._source.axes
         shown = {axes[axis - offset] for axis in dims.displayed if axis >= offset}
         # One more on each side: an oblique layer is cut between its planes.
         return all(

@@ -175,9 +175,8 @@ class ObjectActions(ControllerState):
             self._say(f"Object {label} has no pixels")
             return False
         viewer, layer = self._viewer, self.labels_layer
-        bare = layer.ndim == len(middle)
-        world = self._labels.to_world(middle if bare else self._source.to_layer(middle))
-        channel = None if bare else self._source.channel_axis
+        channel = self._source.channel_of(layer)
+        world = self._labels.to_world(middle if channel is None else self._source.to_layer(middle))
         offset = viewer.dims.ndim - layer.ndim
         displayed = viewer.dims.displayed
         across = [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
     from samari.engine.planes import ImagePlanes, PlaneIndex
@@ -177,6 +177,10 @@ class ImageSource:
         row, col = planes.to_plane(point, plane.view)
         rows, cols = planes.shape_of(plane.view)
         return min(max(row, 0.0), rows - 1.0), min(max(col, 0.0), cols - 1.0)
+
+    def channel_of(self, labels: Layer) -> int | None:
+        """Return the channel axis of a labels layer; those of other tools may have none."""
+        return self.channel_axis if labels.ndim == len(self.axes) else None
 
     def to_session(self, coordinates: Sequence[float] | NDArray[Any]) -> tuple[float, ...]:
         """Return a Session's coordinates of data coordinates of our layers, or of bare labels."""
